@@ -1,0 +1,286 @@
+"""What all tests share: real servers, an application, and databases of their own.
+
+servers (session)   .owner_url, .database_url, .superuser_url: plain postgresql:// URLs of this worker's own
+                    migrated database, as its owner, as the application, as a superuser; .redis_url;
+                    .data_dir, a folder for mail and the like.
+settings (session)  Settings in sandbox mode that point at `servers`. `settings_for(servers, NAME="value")`, a
+                    function of this file, makes others.
+app (session)       create_app(settings). No context is pushed.
+client              A test client of `app` with cookies of its own.
+session             A SQLAlchemy Session in a context of `app`, as the application's role. Rolled back at the
+                    end: commit what other connections must see.
+owner_connection, superuser_connection
+                    psycopg connections in autocommit mode.
+redis               A redis-py client of `servers.redis_url`.
+fresh_database      Like `servers`, on a database of this one test: migrated, and nothing in it. Its Redis is
+                    flushed first. `fresh_app` is an application on it.
+make_app (session)  `make_app(servers, NAME="value")` makes any other application.
+
+Tests don't clean up tables: they make accounts and people with unique names, and who needs emptiness asks for
+`fresh_database`. One PostgreSQL and one Redis serve all workers of `pytest -n`; each worker has its own
+database and its own numbered Redis database.
+
+Servers of yours instead: TEST_DATABASE_SUPERUSER_URL (may create databases and roles) and TEST_REDIS_URL.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+import psycopg
+import pytest
+import redis as redis_py
+from flask import Flask
+from flask.testing import FlaskClient
+from psycopg import sql
+from sqlalchemy.orm import Session
+
+from webapp.embedded import servers as embedded
+
+TEMPLATE = "tallystick_template"
+# Tests kill processes, never the machine: what fsync protects from cannot happen to them.
+SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
+
+_numbers = count(1)
+_running: embedded.Servers | None = None
+
+
+@dataclass(frozen=True)
+class TestServers:
+    """Where the servers of a test are."""
+
+    __test__ = False
+
+    superuser_url: str
+    redis_url: str
+    database: str
+    data_dir: Path
+
+    @property
+    def owner_url(self) -> str:
+        return self.url_of(embedded.OWNER_ROLE)
+
+    @property
+    def database_url(self) -> str:
+        return self.url_of(embedded.APP_ROLE)
+
+    def url_of(self, role: str) -> str:
+        return _with_role(self.superuser_url, role)
+
+
+# ---------------------------------------------------------------- servers, once for all workers
+
+
+def pytest_configure_node(node: Any) -> None:
+    """The controller of `pytest -n` starts the servers and tells each worker where they are."""
+    maintenance_url, redis_url, data_dir = _start_once()
+    node.workerinput["servers"] = (maintenance_url, redis_url, str(data_dir))
+
+
+def pytest_unconfigure() -> None:
+    global _running
+    if _running is not None:
+        _running.stop()
+        shutil.rmtree(_running.data_dir, ignore_errors=True)
+        _running = None
+
+
+def _start_once() -> tuple[str, str, Path]:
+    """Maintenance URL of a PostgreSQL with a migrated template, URL of a Redis, a folder; started once."""
+    global _running
+    given_database = os.environ.get("TEST_DATABASE_SUPERUSER_URL")
+    given_redis = os.environ.get("TEST_REDIS_URL")
+    if _running is None:
+        _remove_leftovers()
+        folder = Path(tempfile.gettempdir()) / f"tallystick-test-{os.getpid()}"
+        _running = embedded.ensure_servers(
+            folder, database=not given_database, redis=not given_redis, settings=SERVER_SETTINGS
+        )
+        maintenance_url = given_database or _running.url_of(role="postgres", database="postgres")
+        _make_template(maintenance_url)
+    maintenance_url = given_database or _running.url_of(role="postgres", database="postgres")
+    return maintenance_url, given_redis or _running.redis_url, _running.data_dir
+
+
+def _remove_leftovers() -> None:
+    """Remove folders of test runs that were killed, ours alone."""
+    for folder in Path(tempfile.gettempdir()).glob("tallystick-test-*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.geteuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_template(maintenance_url: str) -> None:
+    from webapp.database import LEDGER_SQL, upgrade
+
+    _drop_database(maintenance_url, TEMPLATE)
+    embedded.create_roles_and_database(superuser_url=maintenance_url, database=TEMPLATE)
+    if len(list(LEDGER_SQL.glob("*.sql"))) < 2:
+        return
+    in_template = _with_database(maintenance_url, TEMPLATE)
+    upgrade(
+        owner_url=_with_role(in_template, embedded.OWNER_ROLE),
+        database_url=_with_role(in_template, embedded.APP_ROLE),
+        sandbox=True,
+    )
+
+
+def _copy_template(maintenance_url: str, name: str) -> None:
+    _drop_database(maintenance_url, name)
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(embedded.OWNER_ROLE)
+            )
+        )
+
+
+def _drop_database(maintenance_url: str, name: str) -> None:
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _with_database(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _with_role(url: str, role: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=role + "@" + parts.netloc.rpartition("@")[2]))
+
+
+# ---------------------------------------------------------------- fixtures
+
+
+@pytest.fixture(scope="session")
+def server_addresses(request: pytest.FixtureRequest) -> tuple[str, str, Path]:
+    """Maintenance URL, Redis URL of this worker, and a folder for this worker."""
+    worker: str = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    given = getattr(request.config, "workerinput", {}).get("servers")
+    maintenance_url, redis_url, data_dir = given if given is not None else _start_once()
+    if worker != "main":
+        redis_url = redis_url.replace("db=0", f"db={1 + int(worker.removeprefix('gw')) % 15}")
+    folder = Path(data_dir) / "workers" / worker
+    folder.mkdir(parents=True, exist_ok=True)
+    return maintenance_url, redis_url, folder
+
+
+@pytest.fixture(scope="session")
+def servers(server_addresses: tuple[str, str, Path]) -> TestServers:
+    """This worker's own migrated database, and its Redis."""
+    return _new_database(server_addresses)
+
+
+@pytest.fixture
+def fresh_database(server_addresses: tuple[str, str, Path]) -> Iterator[TestServers]:
+    """A migrated and otherwise empty database for one test, dropped after it; Redis is flushed before."""
+    fresh = _new_database(server_addresses)
+    with redis_py.Redis.from_url(fresh.redis_url) as client:
+        client.flushdb()
+    yield fresh
+    _drop_database(server_addresses[0], fresh.database)
+
+
+def _new_database(addresses: tuple[str, str, Path]) -> TestServers:
+    maintenance_url, redis_url, folder = addresses
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _copy_template(maintenance_url, name)
+    data_dir = folder / name
+    data_dir.mkdir()
+    return TestServers(_with_database(maintenance_url, name), redis_url, name, data_dir)
+
+
+def settings_for(servers: TestServers, **environment: str) -> Any:
+    """Settings in sandbox mode on `servers`; nothing of the shell's environment leaks in."""
+    from webapp.config import Settings
+
+    return Settings.from_environment(
+        {
+            "DATABASE_URL": servers.database_url,
+            "DATABASE_OWNER_URL": servers.owner_url,
+            "REDIS_URL": servers.redis_url,
+            "DATA_DIR": str(servers.data_dir),
+            **environment,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(servers: TestServers) -> Any:
+    return settings_for(servers)
+
+
+@pytest.fixture(scope="session")
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """Makes applications on any servers; their connections are closed at the end."""
+    from webapp import create_app
+    from webapp.extensions import db
+
+    made: list[Flask] = []
+
+    def make(servers: TestServers, **environment: str) -> Flask:
+        app = create_app(settings_for(servers, **environment))
+        app.testing = True
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(make_app: Callable[..., Flask], servers: TestServers) -> Flask:
+    return make_app(servers)
+
+
+@pytest.fixture
+def fresh_app(make_app: Callable[..., Flask], fresh_database: TestServers) -> Iterator[Flask]:
+    from webapp.extensions import db
+
+    app = make_app(fresh_database)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    from webapp.extensions import db
+
+    with app.app_context():
+        yield db.session()
+        db.session.rollback()
+
+
+@pytest.fixture
+def owner_connection(servers: TestServers) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(servers.owner_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def superuser_connection(servers: TestServers) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis(servers: TestServers) -> Iterator[redis_py.Redis]:
+    with redis_py.Redis.from_url(servers.redis_url) as client:
+        yield client
