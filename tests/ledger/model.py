@@ -141,7 +141,7 @@ class Account:
     entries: list[Entry] = field(default_factory=list)
     spends: dict[int, Spend] = field(default_factory=dict)
     keys: dict[str, tuple[object, Entry]] = field(default_factory=dict)
-    source_keys: dict[tuple[str, str], tuple[object, Entry]] = field(default_factory=dict)
+    source_keys: dict[str, tuple[object, Entry]] = field(default_factory=dict)
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Account:
         amount: int,
         source: str = "grant",
         source_key: str | None = None,
-        priority: int = 100,
+        priority: int = 0,
         effective_at: datetime | None = None,
         expires_at: datetime | None = None,
         features: Iterable[str] | None = None,
@@ -199,12 +199,14 @@ class Account:
         now = self.clock(now)
         _check_amount(amount)
         limited = None if features is None else frozenset(features)
-        content = (amount, priority, effective_at, expires_at, limited, cost_minor)
-        if source_key is not None and (source, source_key) in self.source_keys:
-            known, entry = self.source_keys[source, source_key]
+        content = (source, amount, priority, effective_at, expires_at, limited, cost_minor)
+        if source_key is not None and source_key in self.source_keys:
+            known, entry = self.source_keys[source_key]
             if known != content:
                 raise SourceKeyConflict
             return Result(entry, replayed=True)
+        if expires_at is not None and expires_at <= (effective_at or now):
+            raise InvalidRequest
 
         self.book_due(now)
         grant_id = len(self.entries) + 1
@@ -229,7 +231,7 @@ class Account:
         kind = "purchase" if source == "purchase" else "grant"
         entry = self.append(kind, amount, draws, now=now)
         if source_key is not None:
-            self.source_keys[source, source_key] = (content, entry)
+            self.source_keys[source_key] = (content, entry)
         self.book_returned(now)
         return Result(entry)
 
@@ -248,6 +250,8 @@ class Account:
         request = ("spend", amount, feature, partial, occurred_at)
         if replay := self.find_replay(idempotency_key, request):
             return replay
+        if occurred_at is not None and occurred_at > now:
+            raise InvalidRequest
         candidates = self.candidates(now, feature)
         drawable = sum(g.free for g in candidates)
         spendable = drawable - self.debt + self.overdraft_limit

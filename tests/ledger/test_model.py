@@ -20,7 +20,7 @@ steps = st.lists(
             st.just("grant"),
             amounts,
             st.sampled_from([None, -1, 0, 1, 3]),
-            st.sampled_from([None, 0, 1]),
+            st.sampled_from([None, -2, 0, 1]),
             st.sampled_from([None, ("image",), ("image", "export")]),
             st.integers(0, 1),
         ),
