@@ -1,0 +1,11 @@
+"""The command line: `flask …`, one file for each noun."""
+
+from flask import Flask
+
+from webapp.commands import database
+
+
+def register(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    app.cli.add_command(database.db_group)
+    app.cli.add_command(database.db_url)

@@ -1,0 +1,186 @@
+"""Typed settings from the environment. Whatever is unsafe or half set is refused here, before anything starts."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SANDBOX_STRIPE_KEY = "sk_test_sandbox"
+SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - public on purpose: it protects play money only
+SANDBOX_SECRET_KEY = "sandbox-only-not-a-secret"  # noqa: S105
+SANDBOX_SEAL_KEY = "sandbox-only-not-a-seal"
+
+SHIPPED_LOCALES = ("en", "de", "ar")
+SHIPPED_CURRENCIES = ("EUR", "USD", "GBP", "JPY")
+
+
+class UnsafeSettings(Exception):
+    """The environment is unsafe or half set; `problems` holds one sentence for each thing to mend."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("Tallystick refuses to start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that the environment decides; see `.env.example` for what each of them means."""
+
+    data_dir: Path
+    database_url: str | None
+    database_owner_url: str | None
+    redis_url: str | None
+    secret_key: str = field(repr=False)
+    base_url: str
+    trusted_hosts: tuple[str, ...]
+    stripe_secret_key: str = field(repr=False)
+    stripe_webhook_secret: str = field(repr=False)
+    stripe_api_base: str | None
+    sandbox: bool
+    ledger_seal_key: str = field(repr=False)
+    mail_url: str | None = field(repr=False)
+    mail_from: str
+    currencies: tuple[str, ...]
+    locales: tuple[str, ...]
+    default_locale: str
+    port: int
+    sign_up_credits: int
+    sign_up_credits_days: int | None
+    proxies: int
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """The settings that `environ` (default: the process's) describes.
+
+        Raises UnsafeSettings with every problem at once; nothing was started or written then.
+        """
+        return _Reader(os.environ if environ is None else environ).settings()
+
+
+class _Reader:
+    """Reads variables, collecting what is wrong instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str | None:
+        value = self.environ.get(name, "").strip()
+        return value or default
+
+    def number(self, name: str, default: int, *, low: int, high: int) -> int:
+        raw = self.text(name)
+        if raw is None:
+            return default
+        if not re.fullmatch(r"\d{1,15}", raw) or not low <= int(raw) <= high:
+            self.problems.append(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
+            return default
+        return int(raw)
+
+    def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        raw = self.text(name)
+        return default if raw is None else tuple(word.strip() for word in raw.split(",") if word.strip())
+
+    def url(self, name: str, schemes: tuple[str, ...], default: str | None = None) -> str | None:
+        raw = self.text(name, default)
+        if raw is not None and urlsplit(raw).scheme not in schemes:
+            self.problems.append(f"{name} must start with {' or '.join(s + '://' for s in schemes)}.")
+            return default
+        return raw
+
+    def settings(self) -> Settings:
+        port = self.number("PORT", 8000, low=1, high=65534)
+        base_url = (self.url("BASE_URL", ("http", "https")) or f"http://localhost:{port}").rstrip("/")
+        stripe_key = self.text("STRIPE_SECRET_KEY")
+        sandbox = stripe_key is None
+        settings = Settings(
+            data_dir=Path(self.text("DATA_DIR", "instance") or "instance").resolve(),
+            database_url=self.url("DATABASE_URL", ("postgresql", "postgres")),
+            database_owner_url=self.url("DATABASE_OWNER_URL", ("postgresql", "postgres")),
+            redis_url=self.url("REDIS_URL", ("redis", "rediss", "unix")),
+            secret_key=self.text("SECRET_KEY", SANDBOX_SECRET_KEY) or "",
+            base_url=base_url,
+            trusted_hosts=self._trusted_hosts(base_url),
+            stripe_secret_key=stripe_key or SANDBOX_STRIPE_KEY,
+            stripe_webhook_secret=self.text("STRIPE_WEBHOOK_SECRET", SANDBOX_WEBHOOK_SECRET if sandbox else None)
+            or "",
+            stripe_api_base=self.url(
+                "STRIPE_API_BASE", ("http", "https"), f"http://127.0.0.1:{port + 1}" if sandbox else None
+            ),
+            sandbox=sandbox,
+            ledger_seal_key=self.text("LEDGER_SEAL_KEY", SANDBOX_SEAL_KEY) or "",
+            mail_url=self.url("MAIL_URL", ("smtp", "smtps")),
+            mail_from=self.text("MAIL_FROM", "Tallystick <credits@example.com>") or "",
+            currencies=self._currencies(),
+            locales=self._locales(),
+            default_locale=self.text("DEFAULT_LOCALE", "en") or "en",
+            port=port,
+            sign_up_credits=self.number("SIGN_UP_CREDITS", 100, low=0, high=10**9),
+            sign_up_credits_days=self.number("SIGN_UP_CREDITS_DAYS", 30, low=0, high=36_500) or None,
+            proxies=self.number("PROXIES", 0, low=0, high=5),
+        )
+        self._refuse_unsafe(settings)
+        if self.problems:
+            raise UnsafeSettings(self.problems)
+        return settings
+
+    def _trusted_hosts(self, base_url: str) -> tuple[str, ...]:
+        host = urlsplit(base_url).hostname or "localhost"
+        default = ("localhost", "127.0.0.1", "[::1]") if host in ("localhost", "127.0.0.1") else (host,)
+        return self.words("TRUSTED_HOSTS", default)
+
+    def _currencies(self) -> tuple[str, ...]:
+        currencies = tuple(code.upper() for code in self.words("CURRENCIES", SHIPPED_CURRENCIES))
+        for code in currencies:
+            if not re.fullmatch(r"[A-Z]{3}", code):
+                self.problems.append(f"CURRENCIES holds {code!r}; three letters such as EUR are expected.")
+        return currencies
+
+    def _locales(self) -> tuple[str, ...]:
+        locales = self.words("LOCALES", SHIPPED_LOCALES)
+        for tag in locales:
+            if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?", tag):
+                self.problems.append(f"LOCALES holds {tag!r}; BCP 47 tags such as de or pt-BR are expected.")
+        return locales
+
+    def _refuse_unsafe(self, settings: Settings) -> None:
+        problem = self.problems.append
+        if settings.default_locale not in settings.locales:
+            problem(f"DEFAULT_LOCALE {settings.default_locale!r} is not one of LOCALES.")
+        if not settings.currencies:
+            problem("CURRENCIES names no currency.")
+        if settings.database_owner_url and not settings.database_url:
+            problem("DATABASE_OWNER_URL is set without DATABASE_URL; set both or neither.")
+        if settings.sandbox:
+            if settings.stripe_api_base and "api.stripe.com" in settings.stripe_api_base:
+                problem("STRIPE_API_BASE is Stripe itself, but STRIPE_SECRET_KEY is not set.")
+            return
+        self._refuse_unsafe_with_stripe(settings)
+
+    def _refuse_unsafe_with_stripe(self, settings: Settings) -> None:
+        """Outside sandbox mode no default secret may stand, and live money needs the real Stripe."""
+        problem = self.problems.append
+        key = settings.stripe_secret_key
+        live = key.startswith(("sk_live_", "rk_live_"))
+        if not re.match(r"(sk|rk)_(live|test)_", key):
+            problem("STRIPE_SECRET_KEY must start with sk_live_, rk_live_, sk_test_ or rk_test_.")
+        if live and settings.stripe_api_base and "api.stripe.com" not in settings.stripe_api_base:
+            problem("STRIPE_SECRET_KEY is a live key, but STRIPE_API_BASE is not Stripe: unset STRIPE_API_BASE.")
+        if not settings.stripe_webhook_secret.startswith("whsec_"):
+            problem("STRIPE_WEBHOOK_SECRET must be set to the endpoint's whsec_… beside a STRIPE_SECRET_KEY.")
+        elif settings.stripe_webhook_secret == SANDBOX_WEBHOOK_SECRET:
+            problem("STRIPE_WEBHOOK_SECRET is the sandbox's own; set the endpoint's.")
+        if settings.secret_key == SANDBOX_SECRET_KEY or len(settings.secret_key) < 32:
+            problem("SECRET_KEY must be set to at least 32 random characters outside sandbox mode.")
+        if settings.ledger_seal_key == SANDBOX_SEAL_KEY or len(settings.ledger_seal_key) < 32:
+            problem("LEDGER_SEAL_KEY must be set to at least 32 random characters outside sandbox mode.")
+        if live and not settings.base_url.startswith("https://"):
+            problem("BASE_URL must be https:// beside a live Stripe key.")
+        if live and not settings.database_url:
+            problem("DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out.")

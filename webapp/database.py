@@ -1,0 +1,174 @@
+"""The unit of work, the two database roles, migrations and the ledger's repeatable SQL."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from flask import Flask, current_app
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.orm import Session
+
+from webapp import clock, outbox
+from webapp.extensions import db
+
+log = structlog.get_logger()
+
+APP_ROLE = "tallystick_app"
+MIGRATIONS = Path(__file__).parent / "migrations"
+LEDGER_SQL = Path(__file__).parent / "ledger" / "sql"
+
+# What a connection of the application may wait for, at the most; a page must not hang behind a lock.
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 30_000
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The URL with SQLAlchemy's name of the driver, from any form that PostgreSQL's own tools accept."""
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """One database transaction: committed at the end, rolled back whole on any error.
+
+    After the commit the outbox rows written in it are handed to RQ. When Redis is away that is only logged: the
+    sweeper hands them out later.
+    """
+    session = db.session
+    clock.follow(session(), movable=current_app.config["SANDBOX"])
+    try:
+        yield session()
+        session.commit()
+    except BaseException:
+        session.rollback()
+        outbox.take_pending(session())
+        raise
+    pending = outbox.take_pending(session())
+    if pending:
+        current_app.extensions["enqueue"](pending)
+
+
+def configure(app: Flask, *, database_url: str, database_owner_url: str | None) -> None:
+    """Point Flask-SQLAlchemy at the database, always with no more rights than the application's role has."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = sqlalchemy_url(database_url)
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5})
+    db.init_app(app)
+    owner = make_url(database_owner_url or database_url).username
+    restrict = make_url(database_url).username == owner
+    with app.app_context():
+        prepare_connections(db.engine, restrict=restrict)
+
+
+def prepare_connections(engine: Engine, *, restrict: bool) -> None:
+    """Every new connection speaks UTC and gives up on locks; with `restrict` it steps down to the app's role.
+
+    `restrict` is for the one-URL set-up, where the login is also the owner.
+    """
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        autocommit, connection.autocommit = connection.autocommit, True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('timezone', 'UTC', false),"
+                f" set_config('lock_timeout', '{LOCK_TIMEOUT_MS}', false),"
+                f" set_config('statement_timeout', '{STATEMENT_TIMEOUT_MS}', false),"
+                " set_config('idle_in_transaction_session_timeout', '60000', false)"
+            )
+            if restrict:
+                cursor.execute(f"SET ROLE {APP_ROLE}")
+        connection.autocommit = autocommit
+
+
+def upgrade(*, owner_url: str, database_url: str | None = None, sandbox: bool = False) -> None:
+    """Bring the database to this version: tables by migrations, then the ledger's functions and views.
+
+    Runs as the owner. Afterwards the application's role may do what it needs and nothing more, and the ledger's
+    clock can be moved exactly in sandbox mode. Safe to repeat and to run twice at once (an advisory lock).
+    """
+    engine = create_engine(sqlalchemy_url(owner_url))
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(7130551)"))
+            connection.commit()
+            with connection.begin():
+                _prepare_roles(connection, login=make_url(database_url or owner_url).username)
+            _migrate(connection)
+            with connection.begin():
+                install_repeatable_sql(connection)
+            with connection.begin():
+                connection.execute(text("SELECT ledger.let_clock_move(:sandbox)"), {"sandbox": sandbox})
+            connection.execute(text("SELECT pg_advisory_unlock(7130551)"))
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _prepare_roles(connection: Connection, *, login: str | None) -> None:
+    """The application's role exists, and `login` is a member of it."""
+    exists = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}).first()
+    if exists is None:
+        connection.execute(text(f"CREATE ROLE {APP_ROLE} NOLOGIN"))
+    member = connection.execute(text("SELECT pg_has_role(:login, :role, 'MEMBER')"), {"login": login, "role": APP_ROLE})
+    if not member.scalar_one():
+        quoted = connection.execute(text("SELECT quote_ident(:login)"), {"login": login}).scalar_one()
+        connection.execute(text(f"GRANT {APP_ROLE} TO {quoted}"))
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file: the scripts beside this module, run over `connection`."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(connection: Connection) -> None:
+    command.upgrade(alembic_config(connection), "head")
+    connection.commit()
+
+
+def install_repeatable_sql(connection: Connection) -> bool:
+    """Install the ledger's functions and views when their text has changed; returns whether it had.
+
+    All files in name order, in the caller's database transaction; a function that no file defines any more is
+    dropped. Table changes are not among them: those are migrations.
+    """
+    files = sorted(path for path in LEDGER_SQL.glob("*.sql") if path.name != "tables.sql")
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    digest = hashlib.sha256("\x00".join(texts).encode()).hexdigest()
+    installed = connection.execute(text("SELECT digest FROM ledger.installed_sql")).scalar_one_or_none()
+    if installed == digest:
+        return False
+    for body in texts:
+        _run_script(connection, body)
+    _drop_functions_left_over(connection)
+    connection.execute(text("DELETE FROM ledger.installed_sql"))
+    connection.execute(text("INSERT INTO ledger.installed_sql (digest) VALUES (:digest)"), {"digest": digest})
+    log.info("ledger_sql_installed", files=len(files))
+    return True
+
+
+def _run_script(connection: Connection, body: str) -> None:
+    """Several statements in one go, as psql would; SQLAlchemy would read `%` and `:name` as parameters."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(body)
+
+
+def _drop_functions_left_over(connection: Connection) -> None:
+    """What was just created or replaced carries this database transaction's id; what does not is of an older text."""
+    left_over = connection.execute(
+        text(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p"
+            " WHERE p.pronamespace = 'ledger'::regnamespace AND p.xmin <> pg_current_xact_id()::xid"
+        )
+    ).scalars()
+    for signature in left_over.all():
+        connection.execute(text(f"DROP FUNCTION {signature}"))

@@ -1,0 +1,28 @@
+"""Calling the ledger's functions: one statement, and its refusals as Python's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping, TextClause
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from webapp.ledger.errors import refusal_of
+
+
+def call(session: Session, statement: TextClause, arguments: Mapping[str, Any]) -> RowMapping:
+    """The one row that `statement` returns. Raises a LedgerRefusal when the function refused."""
+    rows = call_all(session, statement, arguments)
+    assert len(rows) == 1
+    return rows[0]
+
+
+def call_all(session: Session, statement: TextClause, arguments: Mapping[str, Any]) -> list[RowMapping]:
+    """All rows that `statement` returns."""
+    try:
+        return list(session.execute(statement, arguments).mappings())
+    except DBAPIError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from None

@@ -1,0 +1,23 @@
+"""The ledger's clock, the only one that decides what has expired."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from webapp.ledger.call import call
+
+
+def now(session: Session) -> datetime:
+    """The ledger's time, in UTC."""
+    moment: datetime = call(session, text("SELECT ledger.now() AS moment"), {})["moment"]
+    return moment
+
+
+def advance_clock(session: Session, *, by: timedelta) -> datetime:
+    """Move the ledger's clock forward; returns its time after that. In sandbox mode only.
+
+    Raises InvalidRequest when `by` is not positive or the clock may not move; nothing changed then.
+    """
+    moment: datetime = call(session, text("SELECT ledger.advance_clock(:by) AS moment"), {"by": by})["moment"]
+    return moment

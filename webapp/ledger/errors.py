@@ -1,0 +1,100 @@
+"""What the ledger refuses, one class for each reason, with its data. Nothing was written when one is raised."""
+
+import json
+from typing import Any, ClassVar
+
+from sqlalchemy.exc import DBAPIError
+
+
+class LedgerRefusal(Exception):
+    """The ledger refused; `code` is stable and `data` says why in figures."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, message: str = "", **data: Any) -> None:
+        self.data = data
+        super().__init__(message or self.code)
+
+
+class InvalidRequest(LedgerRefusal):
+    """An argument is out of its bounds; `field` names it."""
+
+    code = "invalid_request"
+
+    @property
+    def field(self) -> str:
+        return str(self.data.get("field", ""))
+
+
+class AccountNotFound(LedgerRefusal):
+    code = "account_not_found"
+
+
+class EntryNotFound(LedgerRefusal):
+    code = "entry_not_found"
+
+
+class InsufficientCredits(LedgerRefusal):
+    """`required` credits were asked for, `available` are what could pay for this (never negative)."""
+
+    code = "insufficient_credits"
+
+    @property
+    def required(self) -> int:
+        return int(self.data["required"])
+
+    @property
+    def available(self) -> int:
+        return int(self.data["available"])
+
+
+class IdempotencyKeyReused(LedgerRefusal):
+    """The key already names another request on this account."""
+
+    code = "idempotency_key_reused"
+
+
+class SourceKeyConflict(LedgerRefusal):
+    """The source key already names a grant with other content."""
+
+    code = "source_key_conflict"
+
+
+class ExceedsSpend(LedgerRefusal):
+    """More was to be refunded than `left` of the spend."""
+
+    code = "exceeds_spend"
+
+    @property
+    def left(self) -> int:
+        return int(self.data["left"])
+
+
+class ExceedsGrant(LedgerRefusal):
+    """A revoke's target lies outside 0 … `amount` of the grant."""
+
+    code = "exceeds_grant"
+
+
+# The SQLSTATEs that the functions of sql/ raise; their DETAIL is a JSON object.
+_BY_SQLSTATE: dict[str, type[LedgerRefusal]] = {
+    "TS001": InvalidRequest,
+    "TS002": AccountNotFound,
+    "TS003": EntryNotFound,
+    "TS004": InsufficientCredits,
+    "TS005": IdempotencyKeyReused,
+    "TS006": SourceKeyConflict,
+    "TS007": ExceedsSpend,
+    "TS008": ExceedsGrant,
+}
+
+
+def refusal_of(error: DBAPIError) -> LedgerRefusal | None:
+    """The refusal that a database error carries, or None when it is an error of another kind."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    kind = _BY_SQLSTATE.get(sqlstate or "")
+    if kind is None:
+        return None
+    diagnostics = error.orig.diag  # type: ignore[union-attr]
+    data = json.loads(diagnostics.message_detail) if diagnostics.message_detail else {}
+    return kind(diagnostics.message_primary or "", **data)

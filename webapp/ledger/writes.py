@@ -1,0 +1,239 @@
+"""Every write that the ledger knows, each one call of one function of sql/."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+from webapp.ledger.call import call, call_all
+from webapp.ledger.entries import ENTRY_FIELDS, Entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The entry that stands for a request; `replayed` when an earlier call with the same key had written it."""
+
+    entry: Entry
+    replayed: bool
+
+
+_ENTRY_OF = "replayed, " + ", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)
+_GRANT = text(
+    f"SELECT {_ENTRY_OF} FROM ledger.grant(:account_id, :amount, :source, :actor, :fingerprint, :source_key,"
+    " :expires_at, :priority, :effective_at, CAST(:features AS text[]), :cost_minor, :cost_currency, :description,"
+    " :reference, CAST(:metadata AS jsonb), :idempotency_key)"
+)
+_SPEND = text(
+    f"SELECT {_ENTRY_OF} FROM ledger.spend(:account_id, :amount, :idempotency_key, :fingerprint, :actor, :feature,"
+    " :quantity, :partial, :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb),"
+    " :occurred_at)"
+)
+_REFUND = text(
+    f"SELECT {_ENTRY_OF} FROM ledger.refund_spend(:account_id, :seq, :amount, :idempotency_key, :fingerprint,"
+    " :actor, :reason, :reference, CAST(:metadata AS jsonb))"
+)
+_REVOKE = text(
+    f"SELECT {_ENTRY_OF} FROM ledger.revoke(:account_id, :grant_id, :target, :actor, :reason, :reference,"
+    " CAST(:metadata AS jsonb))"
+)
+_EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
+_EXPIRE_DUE = text("SELECT accounts, entries FROM ledger.expire_due(:limit)")
+
+
+def fingerprint(*intent: Any) -> bytes:
+    """A hash that tells a repeated request from another one under the same key."""
+    return hashlib.sha256(json.dumps(intent, default=str, sort_keys=True).encode()).digest()
+
+
+def grant(
+    session: Session,
+    *,
+    account_id: int,
+    amount: int,
+    source: str,
+    actor: str,
+    source_key: str | None = None,
+    expires_at: datetime | None = None,
+    priority: int = 0,
+    effective_at: datetime | None = None,
+    features: list[str] | None = None,
+    cost_minor: int = 0,
+    cost_currency: str | None = None,
+    description: str = "",
+    reference: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Written:
+    """The account has one more lot of `amount` credits, which first pays its debt.
+
+    `source` says where from (`purchase`, `sign-up`, `admin`, `api`, …), `source_key` is the business's own name for
+    this grant and makes it exist once. Locks the account. Repeated with the same content, it returns the first
+    entry. Raises SourceKeyConflict or IdempotencyKeyReused for other content under a used key, AccountNotFound,
+    InvalidRequest; nothing was written then.
+    """
+    content = (source, amount, expires_at, priority, effective_at, features, cost_minor, cost_currency, source_key)
+    return _written(
+        call(
+            session,
+            _GRANT,
+            {
+                "account_id": account_id,
+                "amount": amount,
+                "source": source,
+                "actor": actor,
+                "fingerprint": fingerprint("grant", *content, description),
+                "source_key": source_key,
+                "expires_at": expires_at,
+                "priority": priority,
+                "effective_at": effective_at,
+                "features": features,
+                "cost_minor": cost_minor,
+                "cost_currency": cost_currency,
+                "description": description,
+                "reference": reference,
+                "metadata": json.dumps(metadata or {}),
+                "idempotency_key": idempotency_key,
+            },
+        )
+    )
+
+
+def spend(
+    session: Session,
+    *,
+    account_id: int,
+    amount: int,
+    idempotency_key: str,
+    actor: str,
+    feature: str | None = None,
+    quantity: int | None = None,
+    partial: bool = False,
+    description: str = "",
+    reference: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    pricing: dict[str, Any] | None = None,
+    occurred_at: datetime | None = None,
+    request: Any = None,
+) -> Written:
+    """`amount` credits are burnt in burn order: all of them, or with `partial` what there is.
+
+    `pricing` is the arithmetic that led to the amount, kept with the entry. `request` is what the caller asked for,
+    when the amount was computed from it: the same request under the same key is a replay even if prices changed
+    meanwhile. Locks the account. Raises InsufficientCredits (the key stays unused), IdempotencyKeyReused,
+    AccountNotFound, InvalidRequest; nothing was written then.
+    """
+    intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
+    return _written(
+        call(
+            session,
+            _SPEND,
+            {
+                "account_id": account_id,
+                "amount": amount,
+                "idempotency_key": idempotency_key,
+                "fingerprint": fingerprint("spend", intent, partial, occurred_at),
+                "actor": actor,
+                "feature": feature,
+                "quantity": quantity,
+                "partial": partial,
+                "description": description,
+                "reference": reference,
+                "metadata": json.dumps(metadata or {}),
+                "pricing": None if pricing is None else json.dumps(pricing),
+                "occurred_at": occurred_at,
+            },
+        )
+    )
+
+
+def refund_spend(
+    session: Session,
+    *,
+    account_id: int,
+    seq: int,
+    actor: str,
+    reason: str,
+    amount: int | None = None,
+    idempotency_key: str | None = None,
+    reference: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Written:
+    """`amount` credits of the spend (all that is left of it by default) are back in the grants they came from.
+
+    Newest slice first; what had become debt reduces the debt first. A slice whose grant has expired is booked as
+    expired at once, by an entry of its own. Locks the account. Raises ExceedsSpend, EntryNotFound (no such entry,
+    or not a spend), IdempotencyKeyReused, InvalidRequest; nothing was written then.
+    """
+    return _written(
+        call(
+            session,
+            _REFUND,
+            {
+                "account_id": account_id,
+                "seq": seq,
+                "amount": amount,
+                "idempotency_key": idempotency_key,
+                "fingerprint": fingerprint("refund", seq, amount, reason, reference, metadata),
+                "actor": actor,
+                "reason": reason,
+                "reference": reference,
+                "metadata": json.dumps(metadata or {}),
+            },
+        )
+    )
+
+
+def revoke(
+    session: Session,
+    *,
+    account_id: int,
+    grant_id: int,
+    target: int,
+    actor: str,
+    reason: str,
+    reference: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> Entry | None:
+    """`target` credits of the grant are revoked in total, whatever was before: revoked or restored to get there.
+
+    What remains of the grant is taken; what was already spent becomes debt; what had expired is simply gone. None
+    when nothing had to change, so that a repetition is harmless. Locks the account. Raises ExceedsGrant,
+    EntryNotFound; nothing was written then.
+    """
+    rows = call_all(
+        session,
+        _REVOKE,
+        {
+            "account_id": account_id,
+            "grant_id": grant_id,
+            "target": target,
+            "actor": actor,
+            "reason": reason,
+            "reference": reference,
+            "metadata": json.dumps(metadata or {}),
+        },
+    )
+    return Entry.of(rows[0]) if rows and rows[0]["seq"] is not None else None
+
+
+def expire_account(session: Session, *, account_id: int) -> int:
+    """What has expired on this account is booked; returns how many entries that took. Locks the account."""
+    return int(call(session, _EXPIRE_ACCOUNT, {"account_id": account_id})["expired"])
+
+
+def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:
+    """One chunk of the sweep: up to `limit` accounts that are due, in the order of their ids.
+
+    Returns (accounts, entries); (0, 0) when nobody is due. Accounts that others have locked are left for the next
+    chunk. Commit after each chunk.
+    """
+    row = call(session, _EXPIRE_DUE, {"limit": limit})
+    return int(row["accounts"]), int(row["entries"])
+
+
+def _written(row: RowMapping) -> Written:
+    return Written(entry=Entry.of(row), replayed=bool(row["replayed"]))

@@ -1,0 +1,12 @@
+"""Billing."""
+
+from alembic import op
+
+revision = "20261121_0005"
+down_revision = "20261121_0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")

@@ -1,0 +1,7 @@
+"""Notifications."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Add this part to the application."""

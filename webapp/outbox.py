@@ -1,0 +1,134 @@
+"""What must happen after a commit: a row written with its cause, handed to RQ after the commit, swept until done.
+
+RQ alone loses work when a worker or Redis dies. So the row is the truth and the RQ job only a hint to look at it:
+a job marks its row done in the database transaction of its effect, and the sweeper hands out again whatever is due
+and not done.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Identity, Text, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from webapp import clock
+from webapp.extensions import Base
+
+RETRY_AFTER = timedelta(seconds=30)
+MOST_ATTEMPTS = 8
+_PENDING = "outbox_to_enqueue"
+
+
+class OutboxRow(Base):
+    """One thing to do: `job` names a module and function of `jobs/`, `args` are its keyword arguments."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    args: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    attempts: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    parked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+def put(session: Session, *, job: str, key: str, args: dict[str, Any]) -> int:
+    """Commit `job` with its cause: one row however often the same `key` is put. Returns its id.
+
+    The row is handed to RQ after the commit of `unit_of_work`; due again after 30 s if it is not done by then.
+    A key whose row is done stays done.
+    """
+    moment = clock.now()
+    statement = (
+        insert(OutboxRow)
+        .values(job=job, key=key, args=args, created_at=moment, due_at=moment + RETRY_AFTER, attempts=0)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(OutboxRow.id)
+    )
+    row_id = session.execute(statement).scalar_one_or_none()
+    if row_id is None:
+        row_id = session.execute(select(OutboxRow.id).where(OutboxRow.key == key)).scalar_one()
+    session.info.setdefault(_PENDING, []).append((row_id, job))
+    return row_id
+
+
+def take_pending(session: Session) -> list[tuple[int, str]]:
+    """The (id, job) pairs put since the last call, for the unit of work to enqueue after its commit."""
+    pending: list[tuple[int, str]] = session.info.pop(_PENDING, [])
+    return list(dict.fromkeys(pending))
+
+
+def begin(session: Session, *, row_id: int) -> OutboxRow | None:
+    """Lock the row for the job that runs it; None when it is done, parked or being done by somebody else."""
+    return session.execute(
+        select(OutboxRow)
+        .where(OutboxRow.id == row_id, OutboxRow.done_at.is_(None), OutboxRow.parked_at.is_(None))
+        .with_for_update(skip_locked=True)
+    ).scalar_one_or_none()
+
+
+def done(session: Session, *, row: OutboxRow) -> None:
+    """Mark the row done; belongs into the database transaction of the effect."""
+    row.done_at = clock.now()
+    row.last_error = None
+
+
+def failed(session: Session, *, row_id: int, error: str) -> None:
+    """Count a failed attempt and set when to try again (30 s, doubling to an hour); park it after the last."""
+    row = session.get(OutboxRow, row_id, with_for_update=True)
+    if row is None or row.done_at is not None:
+        return
+    row.attempts += 1
+    row.last_error = error[:2000]
+    row.due_at = clock.now() + min(RETRY_AFTER * 2 ** (row.attempts - 1), timedelta(hours=1))
+    if row.attempts >= MOST_ATTEMPTS:
+        row.parked_at = clock.now()
+
+
+def park(session: Session, *, row: OutboxRow, reason: str) -> None:
+    """Set the row aside for a person, with the reason; nothing tries it again until it is replayed."""
+    row.parked_at = clock.now()
+    row.last_error = reason[:2000]
+
+
+def replay(session: Session, *, row_id: int) -> None:
+    """Put a parked row back to work."""
+    row = session.get_one(OutboxRow, row_id, with_for_update=True)
+    row.parked_at, row.attempts, row.due_at = None, 0, clock.now() + RETRY_AFTER
+    session.info.setdefault(_PENDING, []).append((row.id, row.job))
+
+
+def sweep(session: Session, *, limit: int = 500) -> int:
+    """Hand out again what is due and undone, in bounded chunks; returns how many.
+
+    Two sweepers at once share the rows (SKIP LOCKED); each row's next due time is moved so that a slow job is not
+    handed out in a tight loop.
+    """
+    due = (
+        select(OutboxRow.id)
+        .where(OutboxRow.done_at.is_(None), OutboxRow.parked_at.is_(None), OutboxRow.due_at <= clock.now())
+        .order_by(OutboxRow.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(due.scalar_subquery()))
+        .values(due_at=clock.now() + RETRY_AFTER)
+        .returning(OutboxRow.id, OutboxRow.job)
+    ).all()
+    session.info.setdefault(_PENDING, []).extend((row.id, row.job) for row in rows)
+    return len(rows)
+
+
+def overdue(session: Session, *, older_than: timedelta) -> int:
+    """How many rows are undone, unparked and older than `older_than` (invariant 11)."""
+    statement = select(func.count()).where(
+        OutboxRow.done_at.is_(None), OutboxRow.parked_at.is_(None), OutboxRow.created_at < clock.now() - older_than
+    )
+    return session.execute(statement).scalar_one()

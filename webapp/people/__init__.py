@@ -1,0 +1,7 @@
+"""People."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Add this part to the application."""
