@@ -56,7 +56,11 @@ class ExceedsSpend(Refused):
     pass
 
 
-class NotFound(Refused):
+class ExceedsGrant(Refused):
+    pass
+
+
+class EntryNotFound(Refused):
     pass
 
 
@@ -293,7 +297,7 @@ class Account:
             return replay
         spend = self.spends.get(spend_seq)
         if spend is None:
-            raise NotFound
+            raise EntryNotFound
         wanted = spend.left if amount is None else amount
         if wanted > spend.left or wanted == 0:
             raise ExceedsSpend
@@ -327,9 +331,9 @@ class Account:
         now = self.clock(now)
         grant = self.grants.get(grant_id)
         if grant is None:
-            raise NotFound
+            raise EntryNotFound
         if not 0 <= target <= grant.amount:
-            raise InvalidRequest
+            raise ExceedsGrant
         self.book_due(now)
         if target > grant.revoked:
             return self._revoke_more(grant, target, now)

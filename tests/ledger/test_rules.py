@@ -8,11 +8,12 @@ import pytest
 from tests.ledger.model import (
     Account,
     Draw,
+    EntryNotFound,
+    ExceedsGrant,
     ExceedsSpend,
     IdempotencyKeyReused,
     InsufficientCredits,
     InvalidRequest,
-    NotFound,
     SourceKeyConflict,
 )
 
@@ -350,7 +351,7 @@ def test_never_more_is_refunded_than_was_spent(account: Account) -> None:
 def test_only_a_spend_can_be_refunded(account: Account) -> None:
     account.grant(now=T0, amount=10)
     for seq in (1, 2, 0, -1):
-        with pytest.raises(NotFound):
+        with pytest.raises(EntryNotFound):
             account.refund(now=T0, spend_seq=seq)
 
 
@@ -453,7 +454,7 @@ def test_a_restored_debt_that_was_repaid_returns_to_the_grant_that_repaid_it(acc
 @pytest.mark.parametrize("target", [-1, 101])
 def test_a_target_outside_the_grant_is_refused(account: Account, target: int) -> None:
     account.grant(now=T0, amount=100)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ExceedsGrant):
         account.revoke(now=T0, grant_id=1, target=target)
 
 
@@ -461,7 +462,7 @@ def test_only_a_grant_can_be_revoked(account: Account) -> None:
     account.grant(now=T0, amount=100)
     account.spend(now=T0, amount=1)
     for grant_id in (2, 3, 0):
-        with pytest.raises(NotFound):
+        with pytest.raises(EntryNotFound):
             account.revoke(now=T0, grant_id=grant_id, target=0)
 
 
