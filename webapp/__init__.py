@@ -46,7 +46,9 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     logs.configure(settings)
     assert settings.database_url is not None
     assert settings.redis_url is not None
-    database.configure(app, database_url=settings.database_url, database_owner_url=settings.database_owner_url)
+    database.configure(
+        app, database_url=settings.database_url, database_owner_url=settings.database_owner_url
+    )
     queue.configure(app, redis_url=settings.redis_url)
     csrf.init_app(app)
     htmx.init_app(app)

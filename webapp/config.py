@@ -21,7 +21,9 @@ class UnsafeSettings(Exception):
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
-        super().__init__("Tallystick refuses to start:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        super().__init__(
+            "Tallystick refuses to start:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,9 @@ class _Reader:
             base_url=base_url,
             trusted_hosts=self._trusted_hosts(base_url),
             stripe_secret_key=stripe_key or SANDBOX_STRIPE_KEY,
-            stripe_webhook_secret=self.text("STRIPE_WEBHOOK_SECRET", SANDBOX_WEBHOOK_SECRET if sandbox else None)
+            stripe_webhook_secret=self.text(
+                "STRIPE_WEBHOOK_SECRET", SANDBOX_WEBHOOK_SECRET if sandbox else None
+            )
             or "",
             stripe_api_base=self.url(
                 "STRIPE_API_BASE", ("http", "https"), f"http://127.0.0.1:{port + 1}" if sandbox else None
@@ -171,7 +175,9 @@ class _Reader:
         if not re.match(r"(sk|rk)_(live|test)_", key):
             problem("STRIPE_SECRET_KEY must start with sk_live_, rk_live_, sk_test_ or rk_test_.")
         if live and settings.stripe_api_base and "api.stripe.com" not in settings.stripe_api_base:
-            problem("STRIPE_SECRET_KEY is a live key, but STRIPE_API_BASE is not Stripe: unset STRIPE_API_BASE.")
+            problem(
+                "STRIPE_SECRET_KEY is a live key, but STRIPE_API_BASE is not Stripe: unset STRIPE_API_BASE."
+            )
         if not settings.stripe_webhook_secret.startswith("whsec_"):
             problem("STRIPE_WEBHOOK_SECRET must be set to the endpoint's whsec_… beside a STRIPE_SECRET_KEY.")
         elif settings.stripe_webhook_secret == SANDBOX_WEBHOOK_SECRET:
@@ -183,4 +189,6 @@ class _Reader:
         if live and not settings.base_url.startswith("https://"):
             problem("BASE_URL must be https:// beside a live Stripe key.")
         if live and not settings.database_url:
-            problem("DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out.")
+            problem(
+                "DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out."
+            )

@@ -25,6 +25,8 @@ LEDGER_SQL = Path(__file__).parent / "ledger" / "sql"
 # What a connection of the application may wait for, at the most; a page must not hang behind a lock.
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
+# Parameters stay out of error messages, and so out of logs: they hold people's data and hashes.
+ENGINE_OPTIONS = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "hide_parameters": True}
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -56,7 +58,7 @@ def unit_of_work() -> Iterator[Session]:
 def configure(app: Flask, *, database_url: str, database_owner_url: str | None) -> None:
     """Point Flask-SQLAlchemy at the database, always with no more rights than the application's role has."""
     app.config["SQLALCHEMY_DATABASE_URI"] = sqlalchemy_url(database_url)
-    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5})
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", ENGINE_OPTIONS)
     db.init_app(app)
     owner = make_url(database_owner_url or database_url).username
     restrict = make_url(database_url).username == owner
@@ -111,10 +113,14 @@ def upgrade(*, owner_url: str, database_url: str | None = None, sandbox: bool = 
 
 def _prepare_roles(connection: Connection, *, login: str | None) -> None:
     """The application's role exists, and `login` is a member of it."""
-    exists = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}).first()
+    exists = connection.execute(
+        text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}
+    ).first()
     if exists is None:
         connection.execute(text(f"CREATE ROLE {APP_ROLE} NOLOGIN"))
-    member = connection.execute(text("SELECT pg_has_role(:login, :role, 'MEMBER')"), {"login": login, "role": APP_ROLE})
+    member = connection.execute(
+        text("SELECT pg_has_role(:login, :role, 'MEMBER')"), {"login": login, "role": APP_ROLE}
+    )
     if not member.scalar_one():
         quoted = connection.execute(text("SELECT quote_ident(:login)"), {"login": login}).scalar_one()
         connection.execute(text(f"GRANT {APP_ROLE} TO {quoted}"))

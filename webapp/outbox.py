@@ -129,6 +129,8 @@ def sweep(session: Session, *, limit: int = 500) -> int:
 def overdue(session: Session, *, older_than: timedelta) -> int:
     """How many rows are undone, unparked and older than `older_than` (invariant 11)."""
     statement = select(func.count()).where(
-        OutboxRow.done_at.is_(None), OutboxRow.parked_at.is_(None), OutboxRow.created_at < clock.now() - older_than
+        OutboxRow.done_at.is_(None),
+        OutboxRow.parked_at.is_(None),
+        OutboxRow.created_at < clock.now() - older_than,
     )
     return session.execute(statement).scalar_one()

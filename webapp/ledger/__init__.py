@@ -15,7 +15,17 @@ from webapp.ledger.balances import (
     spendable,
 )
 from webapp.ledger.clock import advance_clock, now
-from webapp.ledger.entries import Draw, Entry, Grant, Page, draws, entries, entry, get_grant, grant_by_source_key
+from webapp.ledger.entries import (
+    Draw,
+    Entry,
+    Grant,
+    Page,
+    draws,
+    entries,
+    entry,
+    get_grant,
+    grant_by_source_key,
+)
 from webapp.ledger.errors import (
     AccountNotFound,
     EntryNotFound,

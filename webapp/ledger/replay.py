@@ -38,7 +38,12 @@ class GrantFacts:
     features: frozenset[str] | None
     is_paid: bool
     frozen: bool
+    stored_expired: int
+    stored_revoked: int
+    stored_revoked_effect: int
     remaining: int = 0
+    expired: int = 0
+    revoked: int = 0
 
     def pays_for(self, feature: str | None, at: datetime) -> bool:
         return (
@@ -85,7 +90,6 @@ class Replay:
     booked_at: datetime | None = None
     _open: list[BurnKey] = field(default_factory=list)
     _spent: dict[int, int] = field(default_factory=dict)  # seq of a spend → credits not refunded yet
-    _revoked: dict[int, int] = field(default_factory=dict)  # grant_id → credits revoked and not restored
 
     def play(self, entry: EntryFacts) -> None:
         """Check one entry against the state that the entries before it left, and take it over."""
@@ -120,16 +124,24 @@ class Replay:
         if account.seq != self.seq:
             self._find(4, None, f"seq is {account.seq}, its last entry is {self.seq}")
         for grant in self.grants.values():
-            if grant.stored_remaining != grant.remaining:
-                self._find(
-                    2,
-                    None,
-                    f"grant {grant.grant_id} has remaining {grant.stored_remaining}, "
-                    f"its draws add up to {grant.remaining}",
-                )
-            if not 0 <= grant.stored_held <= grant.stored_remaining <= grant.amount:
-                self._find(2, None, f"grant {grant.grant_id} breaks 0 ≤ held ≤ remaining ≤ amount")
+            self._compare(grant)
         return self.findings
+
+    def _compare(self, grant: GrantFacts) -> None:
+        name = f"grant {grant.grant_id}"
+        if grant.stored_remaining != grant.remaining:
+            told, seen = grant.stored_remaining, grant.remaining
+            self._find(2, None, f"{name} has remaining {told}, its draws add up to {seen}")
+        if not 0 <= grant.stored_held <= grant.stored_remaining <= grant.amount:
+            self._find(2, None, f"{name} breaks 0 ≤ held ≤ remaining ≤ amount")
+        if grant.grant_id > self.seq:
+            self._find(2, None, f"{name} was made by no entry")
+        if grant.stored_expired != grant.expired:
+            told, seen = grant.stored_expired, grant.expired
+            self._find(10, None, f"{name} says that {told} expired, its entries say {seen}")
+        if not grant.revoked == grant.stored_revoked_effect <= grant.stored_revoked <= grant.amount:
+            told, seen = grant.stored_revoked_effect, grant.revoked
+            self._find(8, None, f"{name} says that {told} were revoked, its entries say {seen}")
 
     # -- one kind of entry each ---------------------------------------------------------------------------
 
@@ -185,23 +197,28 @@ class Replay:
                 self._find(6, entry, "counts from a moment that is neither the expiry nor the booking")
             elif amount >= 0 or amount != entry.amount:
                 self._find(6, entry, "must take what expired, and nothing else")
+            if grant is not None:
+                grant.expired -= amount
 
     def _check_revoke(self, entry: EntryFacts) -> None:
-        taken = entry.about_seq or 0
-        self._revoked[taken] = self._revoked.get(taken, 0) - entry.amount
         if entry.amount >= 0 or entry.debt_after < self.debt or len(entry.draws) > 1:
             self._find(8, entry, "a revoke takes from one grant and makes debt of the rest")
-        if any(grant_id != taken or amount >= 0 for grant_id, amount in entry.draws):
-            self._find(8, entry, f"takes from another grant than {taken}")
-        if taken in self.grants and self._revoked[taken] > self.grants[taken].amount:
-            self._find(8, entry, f"more revoked of grant {taken} than it had")
+        if any(grant_id != entry.about_seq or amount >= 0 for grant_id, amount in entry.draws):
+            self._find(8, entry, f"takes from another grant than {entry.about_seq}")
+        self._count_revoked(entry)
 
     def _check_restore(self, entry: EntryFacts) -> None:
-        about = entry.about_seq or 0
-        self._revoked[about] = self._revoked.get(about, 0) - entry.amount
-        if self._revoked[about] < 0:
-            self._find(8, entry, f"restores more of grant {about} than was revoked")
         self._check_gives_back(entry)
+        self._count_revoked(entry)
+
+    def _count_revoked(self, entry: EntryFacts) -> None:
+        grant = self.grants.get(entry.about_seq or 0)
+        if grant is None:
+            self._find(8, entry, "is about no grant")
+            return
+        grant.revoked -= entry.amount
+        if not 0 <= grant.revoked <= grant.amount:
+            self._find(8, entry, f"leaves {grant.revoked} of {grant.amount} revoked")
 
     def _check_gives_back(self, entry: EntryFacts) -> None:
         if entry.amount <= 0 or entry.debt_after > self.debt or any(amount <= 0 for _, amount in entry.draws):

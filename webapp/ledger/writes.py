@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.call import call, call_all
-from webapp.ledger.entries import ENTRY_FIELDS, Entry
+from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ _REFUND = text(
     " :actor, :reason, :reference, CAST(:metadata AS jsonb))"
 )
 _REVOKE = text(
-    f"SELECT {_ENTRY_OF} FROM ledger.revoke(:account_id, :grant_id, :target, :actor, :reason, :reference,"
+    f"SELECT {ENTRY_COLUMNS} FROM ledger.revoke(:account_id, :grant_id, :target, :actor, :reason, :reference,"
     " CAST(:metadata AS jsonb))"
 )
 _EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
@@ -75,7 +75,17 @@ def grant(
     entry. Raises SourceKeyConflict or IdempotencyKeyReused for other content under a used key, AccountNotFound,
     InvalidRequest; nothing was written then.
     """
-    content = (source, amount, expires_at, priority, effective_at, features, cost_minor, cost_currency, source_key)
+    content = (
+        source,
+        amount,
+        expires_at,
+        priority,
+        effective_at,
+        features,
+        cost_minor,
+        cost_currency,
+        source_key,
+    )
     return _written(
         call(
             session,

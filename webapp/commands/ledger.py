@@ -1,0 +1,59 @@
+"""`flask ledger …`"""
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy import Connection, create_engine, text
+
+from webapp.commands.database import owner_url
+from webapp.config import Settings
+from webapp.database import sqlalchemy_url
+from webapp.ledger.verify import Report, verify
+
+ledger_group = AppGroup("ledger", help="The ledger: prove that it is right.")
+
+
+@ledger_group.command("verify")
+@click.option("--account", "external_id", help="Only this account, by the product's own name for it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def verify_command(external_id: str | None, as_json: bool) -> None:
+    """Recompute everything that the ledger says and exit with 1 at the first lie."""
+    settings: Settings = current_app.config["SETTINGS"]
+    engine = create_engine(sqlalchemy_url(owner_url(settings)))
+    try:
+        with engine.connect() as connection:
+            ids = None if external_id is None else [_account_id(connection, external_id)]
+            report = verify(connection, account_ids=ids)
+    finally:
+        engine.dispose()
+    click.echo(_as_json(report) if as_json else _as_text(report))
+    sys.exit(0 if report.holds else 1)
+
+
+def _account_id(connection: Connection, external_id: str) -> int:
+    query = text("SELECT account_id FROM ledger.accounts_v WHERE external_id = :external_id")
+    with connection.begin():
+        account_id = connection.execute(query, {"external_id": external_id}).scalar_one_or_none()
+    if account_id is None:
+        raise click.BadParameter(f"there is no account {external_id!r}", param_hint="--account")
+    return int(account_id)
+
+
+def _as_json(report: Report) -> str:
+    return json.dumps({"holds": report.holds, **asdict(report)})
+
+
+def _as_text(report: Report) -> str:
+    seen = f"{report.accounts} accounts, {report.grants} grants, {report.entries} entries"
+    if report.holds:
+        return f"every invariant holds: {seen}"
+    lines = [
+        f"invariant {finding.invariant}: account {finding.account_id or '-'} entry {finding.seq or '-'}: "
+        f"{finding.detail}"
+        for finding in report.findings
+    ]
+    return "\n".join([*lines, f"{len(lines)} findings in {seen}"])

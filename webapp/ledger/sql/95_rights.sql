@@ -1,0 +1,25 @@
+-- The application may call what is meant for it and read the views, and nothing more.
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, tallystick_app', f);
+    END LOOP;
+    FOR f IN
+        SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'ledger'::regnamespace AND proname IN (
+            'now', 'clock_ahead', 'advance_clock', 'open_account', 'set_spend_order', 'grant', 'spend', 'refund_spend',
+            'revoke', 'expire_account', 'expire_due', 'balance', 'balance_at', 'spendable', 'seq_bounds',
+            'entry_content')  -- the last because a view's functions run with the reader's rights
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tallystick_app', f);
+    END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA ledger TO tallystick_app;
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM tallystick_app;
+GRANT SELECT ON ledger.accounts_v, ledger.grants_v, ledger.entries_v, ledger.draws_v, ledger.postings_v,
+    ledger.trial_balance_v, ledger.violations_v TO tallystick_app;
