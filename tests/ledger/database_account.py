@@ -31,14 +31,10 @@ def refusals_of_the_model() -> Iterator[None]:
 class DatabaseAccount:
     """Every call is one database transaction as the application's role, at the time given with it."""
 
-    def __init__(
-        self, engine: Engine, *, now: datetime, overdraft_limit: int = 0, spend_order: str = ""
-    ) -> None:
+    def __init__(self, engine: Engine, *, now: datetime, overdraft_limit: int = 0, spend_order: str = "") -> None:
         self.engine = engine
         with self.at(now) as session:
-            account, created = ledger.open_account(
-                session, external_id=f"a-{uuid4()}", overdraft_limit=overdraft_limit
-            )
+            account, created = ledger.open_account(session, external_id=f"a-{uuid4()}", overdraft_limit=overdraft_limit)
             assert created
             self.account_id = account.account_id
             if spend_order:
@@ -80,12 +76,14 @@ class DatabaseAccount:
         with self.at(now) as session:
             return ledger.spendable(session, account_id=self.account_id, feature=feature)
 
-    def balance_at(self, moment: datetime) -> int:
-        with self.at(max(moment, self.last_booked_at())) as session:
+    def balance_at(self, moment: datetime, *, now: datetime | None = None) -> int:
+        with self.at(now or max(moment, self.last_booked_at())) as session:
             return ledger.balance_at(session, account_id=self.account_id, at=moment)
 
     def last_booked_at(self) -> datetime:
-        [(moment,)] = self.read("SELECT booked_at FROM ledger.accounts WHERE account_id = :account_id")
+        [(moment,)] = self.read(
+            "SELECT max(booked_at) FROM ledger.entries_v WHERE account_id = :account_id HAVING count(*) > 0"
+        )
         return moment
 
     # -- writing ------------------------------------------------------------------------------------------
@@ -107,9 +105,7 @@ class DatabaseAccount:
                 )
             )
 
-    def spend(
-        self, *, now: datetime, amount: int, idempotency_key: str | None = None, **request: Any
-    ) -> model.Result:
+    def spend(self, *, now: datetime, amount: int, idempotency_key: str | None = None, **request: Any) -> model.Result:
         with self.at(now) as session:
             return result_of(
                 ledger.spend(
@@ -168,8 +164,7 @@ def entry_of(row: Any) -> model.Entry:
         balance_after=row.balance_after,
         debt_after=row.debt_after,
         draws=tuple(
-            model.Draw(grant_id, amount)
-            for grant_id, amount in zip(row.drawn_grants, row.drawn_amounts, strict=True)
+            model.Draw(grant_id, amount) for grant_id, amount in zip(row.drawn_grants, row.drawn_amounts, strict=True)
         ),
         occurred_at=row.occurred_at,
         booked_at=row.booked_at,

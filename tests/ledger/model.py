@@ -18,7 +18,12 @@ DECISIONS, where the written rules leave room:
  6. A revoke or restore without effect on balance or debt writes no entry; the grant remembers the target.
  7. A refused request writes nothing, not even the expirations that were due. Neither does a replay.
  8. `balance` counts a grant from the moment it is booked; `available` only while it may be spent.
- 9. What a spend may take is what its candidates hold, less the debt, plus the overdraft limit.
+ 9. What a spend may take is what its candidates hold, less the debt, plus the overdraft limit. This is what a
+    refusal names as available.
+10. A grant repays debt whether it is limited to features or starts later: credits are credits. One that has
+    expired before it is booked pays for nothing, so it repays nothing.
+11. A grant may be booked late, after it has expired, with or without the moment from which it was effective.
+12. A source key names one grant of its account, whatever its source.
 """
 
 from collections.abc import Iterable
@@ -209,8 +214,6 @@ class Account:
             if known != content:
                 raise SourceKeyConflict
             return Result(entry, replayed=True)
-        if expires_at is not None and expires_at <= (effective_at or now):
-            raise InvalidRequest
 
         self.book_due(now)
         grant_id = len(self.entries) + 1
@@ -227,7 +230,7 @@ class Account:
         )
         self.grants[grant_id] = grant
         draws = [self.draw(grant, amount)]
-        repaid = min(amount, self.debt)
+        repaid = 0 if grant.has_expired(now) else min(amount, self.debt)
         if repaid:
             draws.append(self.draw(grant, -repaid))
             grant.repaid += repaid
@@ -261,7 +264,7 @@ class Account:
         spendable = drawable - self.debt + self.overdraft_limit
         taken = min(amount, spendable) if partial else amount
         if taken > spendable or taken <= 0:
-            raise InsufficientCredits(required=amount, available=max(0, self.available(now, feature)))
+            raise InsufficientCredits(required=amount, available=max(0, spendable))
 
         self.book_due(now)
         draws: list[Draw] = []

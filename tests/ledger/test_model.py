@@ -55,9 +55,7 @@ def play(account: Account, history: list[tuple]) -> list[tuple[datetime, int]]:
                 account.spend(now=now, amount=amount, feature=feature, partial=partial)
             elif step == "refund" and account.spends:
                 index, some = rest
-                account.refund(
-                    now=now, spend_seq=sorted(account.spends)[index % len(account.spends)], amount=some
-                )
+                account.refund(now=now, spend_seq=sorted(account.spends)[index % len(account.spends)], amount=some)
             elif step == "revoke" and account.grants:
                 index, percent = rest
                 one = account.grants[sorted(account.grants)[index % len(account.grants)]]
@@ -75,10 +73,7 @@ def play(account: Account, history: list[tuple]) -> list[tuple[datetime, int]]:
 
 def spent_of(account: Account, grant: Grant) -> int:
     return sum(
-        amount
-        for spend in account.spends.values()
-        for grant_id, amount in spend.slices
-        if grant_id == grant.grant_id
+        amount for spend in account.spends.values() for grant_id, amount in spend.slices if grant_id == grant.grant_id
     )
 
 
@@ -88,9 +83,7 @@ def check(account: Account) -> None:
         assert grant.remaining == grant.amount - gone
         assert 0 <= grant.held <= grant.remaining <= grant.amount
         assert grant.revoked_taken + grant.revoked_as_debt <= grant.revoked <= grant.amount
-    made = sum(s.debt for s in account.spends.values()) + sum(
-        g.revoked_as_debt for g in account.grants.values()
-    )
+    made = sum(s.debt for s in account.spends.values()) + sum(g.revoked_as_debt for g in account.grants.values())
     assert account.debt + sum(g.repaid for g in account.grants.values()) == made
     assert account.booked_balance == sum(e.amount for e in account.entries)
 

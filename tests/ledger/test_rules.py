@@ -188,13 +188,13 @@ def test_a_past_balance_is_the_same_before_and_after_the_sweep(account: Account)
     assert unswept == [account.balance_at(moment) for moment in moments] == [10, 10, 0, 0]
 
 
-def test_a_grant_that_is_born_expired_repays_debt_and_then_expires_at_once(open_account: OpenAccount) -> None:
+def test_a_grant_that_is_born_expired_pays_for_nothing_and_expires_at_once(open_account: OpenAccount) -> None:
     account = open_account(overdraft_limit=4)
     account.spend(now=T0, amount=4)
     account.grant(now=T0 + HOUR, amount=10, effective_at=T0 - HOUR, expires_at=T0)
-    assert kinds(account) == [("spend", -4), ("grant", 10), ("expire", -6)]
-    assert account.balance(T0 + HOUR) == 0
-    assert account.balance_at(T0) == -4
+    assert kinds(account) == [("spend", -4), ("grant", 10), ("expire", -10)]
+    assert account.balance(T0 + HOUR) == account.balance_at(T0) == -4
+    assert account.entries[-1].occurred_at == T0 + HOUR
 
 
 # -- 3. spend ---------------------------------------------------------------------------------------------
@@ -379,6 +379,17 @@ def test_a_refund_carries_the_feature_of_its_spend(account: Account) -> None:
     assert account.refund(now=T0, spend_seq=spend.seq).entry.feature == "image"
 
 
+def test_what_is_refunded_of_a_revoked_grant_does_not_make_the_next_revoke_owe_less(account: Account) -> None:
+    account.grant(now=T0, amount=100)
+    spend = account.spend(now=T0, amount=60).entry
+    account.revoke(now=T0, grant_id=1, target=90)
+    account.refund(now=T0, spend_seq=spend.seq)
+    entry = account.revoke(now=T0, grant_id=1, target=100)
+    assert entry is not None
+    assert (entry.kind, entry.amount, entry.draws, entry.debt_after) == ("revoke", -10, (Draw(1, -10),), 50)
+    assert account.balance(T0) == 0
+
+
 # -- 7. revoke --------------------------------------------------------------------------------------------
 
 
@@ -472,8 +483,9 @@ def test_only_a_grant_can_be_revoked(account: Account) -> None:
 def test_a_spend_may_create_debt_up_to_the_overdraft_limit(open_account: OpenAccount) -> None:
     account = open_account(overdraft_limit=5)
     account.grant(now=T0, amount=10)
-    with pytest.raises(InsufficientCredits):
+    with pytest.raises(InsufficientCredits) as refused:
         account.spend(now=T0, amount=16)
+    assert refused.value.available == 15
     entry = account.spend(now=T0, amount=15).entry
     assert (entry.draws, entry.debt_after, entry.balance_after) == ((Draw(1, -10),), 5, -5)
     with pytest.raises(InsufficientCredits):
@@ -556,12 +568,9 @@ def test_usage_cannot_be_dated_into_the_future(account: Account) -> None:
         account.spend(now=T0, amount=4, occurred_at=T0 + HOUR)
 
 
-def test_a_grant_that_expires_before_it_is_effective_is_refused(account: Account) -> None:
-    with pytest.raises(InvalidRequest):
-        account.grant(now=T0, amount=10, expires_at=T0)
-    with pytest.raises(InvalidRequest):
-        account.grant(now=T0, amount=10, effective_at=T0 + HOUR, expires_at=T0 + HOUR)
-    assert account.entries == []
+def test_a_grant_that_is_booked_late_is_accepted_and_expires_at_once(account: Account) -> None:
+    account.grant(now=T0, amount=10, expires_at=T0)
+    assert kinds(account) == [("grant", 10), ("expire", -10)]
 
 
 def test_booked_at_never_goes_back(account: Account) -> None:

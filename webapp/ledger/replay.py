@@ -65,6 +65,8 @@ class EntryFacts:
     feature: str | None
     occurred_at: datetime
     booked_at: datetime
+    hash: bytes
+    hash_holds: bool  # over its content and the hash before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class AccountFacts:
     held: int
     debt: int
     seq: int
+    head: bytes
+    due_at: datetime | None
     paid_first: bool
 
 
@@ -82,12 +86,13 @@ class Replay:
     """The state of one account while its entries are played in order."""
 
     account: AccountFacts
-    grants: dict[int, GrantFacts]
+    grants: dict[int, GrantFacts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     seq: int = 0
     balance: int = 0
     debt: int = 0
     booked_at: datetime | None = None
+    head: bytes = bytes(32)
     _open: list[BurnKey] = field(default_factory=list)
     _spent: dict[int, int] = field(default_factory=dict)  # seq of a spend → credits not refunded yet
 
@@ -116,13 +121,16 @@ class Replay:
             self._find(1, None, f"balance is {account.balance}, its entries add up to {self.balance}")
         left = sum(g.remaining for g in self.grants.values())
         if account.balance != left - account.debt:
-            self._find(
-                1, None, f"balance is {account.balance}, its grants less its debt {left - account.debt}"
-            )
+            self._find(1, None, f"balance is {account.balance}, its grants less its debt {left - account.debt}")
         if account.debt != self.debt:
             self._find(3, None, f"debt is {account.debt}, its entries lead to {self.debt}")
         if account.seq != self.seq:
             self._find(4, None, f"seq is {account.seq}, its last entry is {self.seq}")
+        if account.head != self.head:
+            self._find(4, None, f"the head of its hash chain is not the hash of entry {self.seq}")
+        held = sum(g.stored_held for g in self.grants.values())
+        if account.held != held:
+            self._find(1, None, f"held is {account.held}, its grants hold {held}")
         for grant in self.grants.values():
             self._compare(grant)
         return self.findings
@@ -136,6 +144,9 @@ class Replay:
             self._find(2, None, f"{name} breaks 0 ≤ held ≤ remaining ≤ amount")
         if grant.grant_id > self.seq:
             self._find(2, None, f"{name} was made by no entry")
+        expires_at = grant.expires_at if grant.stored_remaining > grant.stored_held else None
+        if expires_at and (self.account.due_at is None or self.account.due_at > expires_at):
+            self._find(11, None, f"{name} expires at {expires_at} and the sweep would not know")
         if grant.stored_expired != grant.expired:
             told, seen = grant.stored_expired, grant.expired
             self._find(10, None, f"{name} says that {told} expired, its entries say {seen}")
@@ -152,6 +163,8 @@ class Replay:
             self._find(4, entry, f"balance_after is {entry.balance_after}, not {self.balance + entry.amount}")
         if self.booked_at is not None and entry.booked_at < self.booked_at:
             self._find(4, entry, "booked_at goes back")
+        if not entry.hash_holds:
+            self._find(4, entry, "its hash is not that of its content after the entry before it")
         drawn = sum(amount for _, amount in entry.draws)
         if entry.amount != drawn - (entry.debt_after - self.debt):
             self._find(3, entry, f"amount is {entry.amount}, its draws and its debt say otherwise")
@@ -273,6 +286,7 @@ class Replay:
         self.balance = entry.balance_after
         self.debt = entry.debt_after
         self.booked_at = entry.booked_at
+        self.head = entry.hash
 
     def _move(self, grant: GrantFacts, before: int) -> None:
         key = self._burn_key(grant)
