@@ -1,0 +1,54 @@
+"""Minor units, smallest amounts and how a price reads."""
+
+from webapp.stripe_sandbox.errors import StripeError
+
+# https://docs.stripe.com/currencies#zero-decimal
+WITHOUT_DECIMALS = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga",
+     "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)  # fmt: skip
+WITH_THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+# https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+SMALLEST = {
+    "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250,
+    "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200,
+    "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000,
+}  # fmt: skip
+SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹", "krw": "₩"}
+LARGEST = 99_999_999
+
+
+def decimals_of(currency: str) -> int:
+    if currency in WITHOUT_DECIMALS:
+        return 0
+    return 3 if currency in WITH_THREE_DECIMALS else 2
+
+
+def format_money(amount: int, currency: str, *, group: str = ",", point: str = ".") -> str:
+    """`1234` `eur` → `€12.34`; a currency without a sign of its own is written `12.34 CHF`."""
+    places = decimals_of(currency)
+    whole, fraction = divmod(abs(amount), 10**places)
+    digits = f"{whole:,}".replace(",", group)
+    if places:
+        digits += f"{point}{fraction:0{places}d}"
+    sign = "-" if amount < 0 else ""
+    symbol = SYMBOLS.get(currency)
+    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency.upper()}"
+
+
+def require_chargeable(amount: int, currency: str, *, param: str) -> None:
+    """Raises StripeError when Stripe would not charge so little or so much; 0 needs no charge."""
+    smallest = SMALLEST.get(currency, 50 if decimals_of(currency) == 2 else 1)
+    if 0 < amount < smallest:
+        raise StripeError(
+            "The Checkout Session's total amount due must add up to at least "
+            f"{format_money(smallest, currency)} {currency}",
+            code="amount_too_small",
+            param=param,
+        )
+    if amount > LARGEST:
+        raise StripeError(
+            f"The Checkout Session's total amount must be no more than {format_money(LARGEST, currency)}",
+            code="amount_too_large",
+            param=param,
+        )

@@ -1,0 +1,141 @@
+"""What a Checkout Session may be created with, and the rules between its parameters.
+
+https://docs.stripe.com/api/checkout/sessions/create
+"""
+
+from typing import Any
+
+from webapp.stripe_sandbox.errors import (
+    StripeError,
+    exclusive_params,
+    invalid,
+    missing_param,
+)
+from webapp.stripe_sandbox.params import (
+    Reader,
+    array,
+    boolean,
+    currency,
+    email,
+    integer,
+    metadata,
+    one_of,
+    shape,
+    text,
+    timestamp,
+    url,
+)
+from webapp.stripe_sandbox.resources.prices import PRICE_DATA
+
+# Stripe's own list; Arabic and Hebrew are not in it
+LOCALE_TAGS = """
+    auto bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hr hu id it ja ko lt lv ms mt nb nl pl pt
+    pt-BR ro ru sk sl sv th tr vi zh zh-HK zh-TW
+"""
+
+SHORTEST_SECONDS = 30 * 60
+LONGEST_SECONDS = 24 * 3_600
+
+LINE_ITEM = shape(
+    {
+        "adjustable_quantity": shape({"enabled": boolean()}),
+        "metadata": metadata(),
+        "price": text(max_length=255),
+        "price_data": PRICE_DATA,
+        "quantity": integer(minimum=1, maximum=999_999),
+    }
+)
+
+FIELDS: dict[str, Reader] = {
+    "allow_promotion_codes": boolean(),
+    "automatic_tax": shape({"enabled": one_of("false")}, required=("enabled",)),
+    "billing_address_collection": one_of("auto", "required"),
+    "cancel_url": url(),
+    "client_reference_id": text(max_length=200),
+    "currency": currency(),
+    "customer": text(max_length=255),
+    "customer_creation": one_of("always", "if_required"),
+    "customer_email": email(),
+    "customer_update": shape({key: one_of("auto", "never") for key in ("address", "name", "shipping")}),
+    "expires_at": timestamp(),
+    "integration_identifier": text(max_length=255),
+    "line_items": array(LINE_ITEM),
+    "locale": one_of(*LOCALE_TAGS.split()),
+    "metadata": metadata(),
+    "mode": one_of("payment", "setup", "subscription"),
+    "payment_intent_data": shape(
+        {
+            "capture_method": one_of("automatic", "automatic_async"),
+            "description": text(max_length=1_000),
+            "metadata": metadata(),
+            "receipt_email": email(),
+            "setup_future_usage": one_of("off_session", "on_session"),
+            "statement_descriptor": text(max_length=22),
+            "statement_descriptor_suffix": text(max_length=22),
+        }
+    ),
+    "payment_method_types": array(text(max_length=100)),
+    "phone_number_collection": shape({"enabled": boolean()}, required=("enabled",)),
+    "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
+    "success_url": url(),
+    "ui_mode": one_of("hosted_page"),
+}
+
+
+def require_consistent(params: dict[str, Any], *, now: int) -> None:
+    """Raises StripeError for the first rule between parameters that is broken."""
+    mode = params.get("mode")
+    if mode is None:
+        raise missing_param("mode")
+    if mode != "payment":
+        raise invalid(f"The sandbox does not cover `{mode}` mode.", param="mode")
+    if "success_url" not in params:
+        raise missing_param("success_url")
+    if not params.get("line_items"):
+        raise StripeError(
+            "You must provide `line_items` in `payment` mode.", code="parameter_missing", param="line_items"
+        )
+    if "customer" in params and "customer_email" in params:
+        raise exclusive_params("customer", "customer_email")
+    if "customer" in params and "customer_creation" in params:
+        raise exclusive_params("customer", "customer_creation")
+    if "customer_update" in params and "customer" not in params:
+        raise invalid("`customer_update` can only be used with `customer`.", param="customer_update")
+    _require_line_items(params["line_items"])
+    _require_expiry(params.get("expires_at"), now=now)
+
+
+def _require_line_items(items: list[dict[str, Any]]) -> None:
+    for place, item in enumerate(items):
+        name = f"line_items[{place}]"
+        if "price" in item and "price_data" in item:
+            raise exclusive_params(f"{name}[price]", f"{name}[price_data]")
+        if "price" not in item and "price_data" not in item:
+            raise missing_param(f"{name}[price]")
+        if "quantity" not in item:
+            raise StripeError(f"Quantity is required. Add `quantity` to `{name}`", param=name, code="parameter_missing")
+        if "recurring" in item.get("price_data", {}):
+            raise recurring_price(name)
+
+
+def _require_expiry(expires_at: int | None, *, now: int) -> None:
+    if expires_at is None:
+        return
+    if expires_at < now + SHORTEST_SECONDS:
+        raise invalid(
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
+            param="expires_at",
+        )
+    if expires_at > now + LONGEST_SECONDS:
+        raise invalid(
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
+            param="expires_at",
+        )
+
+
+def recurring_price(name: str) -> StripeError:
+    return invalid(
+        "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or "
+        "use only one-time prices.",
+        param=name,
+    )
