@@ -14,6 +14,10 @@ owner_connection, superuser_connection
 redis               A redis-py client of `servers.redis_url`.
 fresh_database      Like `servers`, on a database of this one test: migrated, and nothing in it. Its Redis is
                     flushed first. `fresh_app` is an application on it.
+instance (session)  The whole of Tallystick running as `make run` starts it, on servers of its own: .base_url,
+                    .sandbox_url, .data_dir, .pid_of("worker"), .output (tests/instance.py). Don't kill it:
+                    `new_instance(NAME="value")` makes one of your own for that.
+chromium            Path of a Chromium. Skips where there is none; with CI=true that fails.
 make_app (session)  `make_app(servers, NAME="value")` makes any other application.
 
 Tests don't clean up tables: they make accounts and people with unique names, and who needs emptiness asks for
@@ -42,6 +46,7 @@ from flask.testing import FlaskClient
 from psycopg import sql
 from sqlalchemy.orm import Session
 
+from tests.instance import Instance
 from webapp.embedded import servers as embedded
 
 TEMPLATE = "tallystick_template"
@@ -84,6 +89,15 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["servers"] = (maintenance_url, redis_url, str(data_dir))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests run only when `-m` asks for them."""
+    if "nightly" in (config.option.markexpr or ""):
+        return
+    long = [item for item in items if item.get_closest_marker("nightly")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+
+
 def pytest_unconfigure() -> None:
     global _running
     if _running is not None:
@@ -118,12 +132,10 @@ def _remove_leftovers() -> None:
 
 
 def _make_template(maintenance_url: str) -> None:
-    from webapp.database import LEDGER_SQL, upgrade
+    from webapp.database import upgrade
 
     _drop_database(maintenance_url, TEMPLATE)
     embedded.create_roles_and_database(superuser_url=maintenance_url, database=TEMPLATE)
-    if len(list(LEDGER_SQL.glob("*.sql"))) < 2:
-        return
     in_template = _with_database(maintenance_url, TEMPLATE)
     upgrade(
         owner_url=_with_role(in_template, embedded.OWNER_ROLE),
@@ -252,6 +264,39 @@ def fresh_app(make_app: Callable[..., Flask], fresh_database: TestServers) -> It
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def new_instance(server_addresses: tuple[str, str, Path]) -> Iterator[Callable[..., Instance]]:
+    made: list[Instance] = []
+
+    def make(data_dir: Path | None = None, **environment: str) -> Instance:
+        data_dir = data_dir or server_addresses[2] / f"instance-{next(_numbers)}"
+        made.append(Instance(data_dir=data_dir, **environment))
+        return made[-1]
+
+    yield make
+    for instance in made:
+        instance.end()
+
+
+@pytest.fixture(scope="session")
+def instance(new_instance: Callable[..., Instance]) -> Instance:
+    instance = new_instance()
+    instance.start_and_wait()
+    instance.wait_for_banner()
+    return instance
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    reason = "no Chromium on the PATH (Debian: apt install chromium)"
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture

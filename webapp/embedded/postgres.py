@@ -15,7 +15,7 @@ import psycopg
 
 from webapp.embedded import places
 from webapp.embedded.errors import CannotStart
-from webapp.embedded.processes import end_process, start_bound
+from webapp.embedded.processes import end_process, has_ended, start_bound
 
 SUPERUSER = "postgres"
 START_PATIENCE_SECONDS = 120.0
@@ -56,15 +56,15 @@ class Postgres:
         self._make_cluster_once()
         if self._adopt():
             return False
+        if self.process is not None:
+            self.process.wait()  # it has died; nobody else collects it
         self._start(settings={**SETTINGS, **settings})
         return True
 
     def stop(self) -> None:
         """End the server that this object started, by a fast shutdown; an adopted one is left alone."""
         if self.process is not None:
-            end_process(
-                pid=self.process.pid, with_signal=signal.SIGINT, patience_seconds=STOP_PATIENCE_SECONDS
-            )
+            end_process(pid=self.process.pid, with_signal=signal.SIGINT, patience_seconds=STOP_PATIENCE_SECONDS)
             self.process.wait()
             self.process = None
 
@@ -121,7 +121,7 @@ class Postgres:
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
             process = psutil.Process(int(lines[0]))
-            is_server = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+            is_server = process.name() == "postgres" and not has_ended(process)
         except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
             return None
         return process.pid if is_server else None

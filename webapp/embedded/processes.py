@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,12 @@ def start_bound(
         )
 
 
+def end_with_parent() -> None:
+    """Have the kernel end us when our parent (make) is killed; only a parent that waits for us is meant."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
 def adopt_orphans() -> None:
     """Make grandchildren whose parent dies our children, so that none can escape the tree (Linux)."""
     if _libc is not None:
@@ -62,13 +69,28 @@ def end_process(*, pid: int, with_signal: signal.Signals, patience_seconds: floa
     try:
         process = psutil.Process(pid)
         process.send_signal(with_signal)
-        try:
-            process.wait(patience_seconds)
-        except psutil.TimeoutExpired:
+        if not _ends_within(process, seconds=patience_seconds):
             process.kill()
-            process.wait(patience_seconds)
-    except (psutil.NoSuchProcess, ProcessLookupError):
+            _ends_within(process, seconds=patience_seconds)
+    except psutil.NoSuchProcess:
         return
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it runs no more: gone, or a zombie that its parent has not asked about yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _ends_within(process: psutil.Process, *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not has_ended(process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _signal_on_parents_death(*, death_signal: signal.Signals) -> Callable[[], None] | None:

@@ -14,7 +14,7 @@ import redis
 
 from webapp.embedded import places
 from webapp.embedded.errors import CannotStart
-from webapp.embedded.processes import end_process, start_bound
+from webapp.embedded.processes import end_process, has_ended, start_bound
 
 START_PATIENCE_SECONDS = 60.0
 STOP_PATIENCE_SECONDS = 15.0
@@ -58,15 +58,15 @@ class Redis:
         places.open_way_to(self.program, user=self.user)
         if self._adopt():
             return False
+        if self.process is not None:
+            self.process.wait()  # it has died; nobody else collects it
         self._start()
         return True
 
     def stop(self) -> None:
         """End the server that this object started, its file written; an adopted one is left alone."""
         if self.process is not None:
-            end_process(
-                pid=self.process.pid, with_signal=signal.SIGTERM, patience_seconds=STOP_PATIENCE_SECONDS
-            )
+            end_process(pid=self.process.pid, with_signal=signal.SIGTERM, patience_seconds=STOP_PATIENCE_SECONDS)
             self.process.wait()
             self.process = None
 
@@ -81,9 +81,7 @@ class Redis:
             if self._answers():
                 return True
             if not (self.socket_dir / "redis.sock").exists() or time.monotonic() > deadline:
-                end_process(
-                    pid=running.pid, with_signal=signal.SIGTERM, patience_seconds=STOP_PATIENCE_SECONDS
-                )
+                end_process(pid=running.pid, with_signal=signal.SIGTERM, patience_seconds=STOP_PATIENCE_SECONDS)
             time.sleep(0.05)
         return False
 
@@ -92,7 +90,7 @@ class Redis:
         try:
             pid, created = (self.data_dir / "redis.pid").read_text().split()
             process = psutil.Process(int(pid))
-            is_ours = str(process.create_time()) == created and process.status() != psutil.STATUS_ZOMBIE
+            is_ours = str(process.create_time()) == created and not has_ended(process)
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
         return process if is_ours else None
@@ -109,9 +107,7 @@ class Redis:
     def _start(self) -> None:
         conf = self.data_dir / "redis.conf"
         conf.write_text(
-            CONFIGURATION.format(
-                socket=_quote(self.socket_dir / "redis.sock"), data_dir=_quote(self.data_dir)
-            )
+            CONFIGURATION.format(socket=_quote(self.socket_dir / "redis.sock"), data_dir=_quote(self.data_dir))
         )
         self.user.own(conf)
         with self.log.open("wb") as output:
@@ -129,9 +125,7 @@ class Redis:
         while not self._answers():
             if self.process.poll() is not None:
                 self.process = None
-                raise CannotStart(
-                    f"Redis did not start. It said:\n{self.log.read_text(errors='replace')[-1500:]}"
-                )
+                raise CannotStart(f"Redis did not start. It said:\n{self.log.read_text(errors='replace')[-1500:]}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise CannotStart(f"Redis did not become ready. See {self.log}.")

@@ -65,6 +65,11 @@ class Servers:
         """Whether the process of every server exists."""
         return all(server.alive() for server in (self.postgres, self.redis) if server is not None)
 
+    def pids(self) -> set[int]:
+        """The processes that this process started and waits for."""
+        running = (server.process for server in (self.postgres, self.redis) if server is not None)
+        return {process.pid for process in running if process is not None}
+
     def stop(self) -> None:
         """End the servers that this process started, Redis first. Adopted ones keep running. Repeatable."""
         if not self.data_dir.exists():
@@ -81,12 +86,16 @@ class Servers:
 
     def _run(self) -> None:
         if self.postgres is not None and self.postgres.ensure_running(settings=self.settings):
-            self.started.append("postgres")
+            self._note("postgres")
         if self.postgres is not None:
             maintenance = self.url_of(role=postgres_server.SUPERUSER, database="postgres")
             create_roles_and_database(superuser_url=maintenance)
         if self.redis is not None and self.redis.ensure_running():
-            self.started.append("redis")
+            self._note("redis")
+
+    def _note(self, name: str) -> None:
+        if name not in self.started:
+            self.started.append(name)
 
     def __enter__(self) -> Self:
         return self
@@ -152,9 +161,7 @@ def create_roles_and_database(*, superuser_url: str, database: str = DATABASE) -
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
             connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(database), sql.Identifier(OWNER_ROLE)
-                )
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER_ROLE))
             )
 
 
