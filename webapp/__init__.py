@@ -15,6 +15,7 @@ from webapp import (
     errors,
     health,
     i18n,
+    layout,
     logs,
     notifications,
     people,
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    for part in (security, i18n, errors, health, people, credits, billing, api, notifications, commands):
+    for part in (security, i18n, layout, errors, health, people, credits, billing, api, notifications, commands):
         part.register(app)
     return app
 
@@ -93,7 +94,7 @@ def _configure(app: APIFlask, settings: Settings) -> None:
         MAX_CONTENT_LENGTH=1024 * 1024,
         MAX_FORM_PARTS=200,
         WTF_CSRF_TIME_LIMIT=None,
-        RATELIMIT_STORAGE_URI=settings.redis_url,
+        RATELIMIT_STORAGE_URI=settings.redis_url and settings.redis_url.replace("unix://", "redis+unix://"),
         RATELIMIT_STRATEGY="moving-window",
         RATELIMIT_KEY_PREFIX="tallystick",
         RATELIMIT_SWALLOW_ERRORS=False,

@@ -1,7 +1,11 @@
-"""Credits."""
+"""The pages about credits: balance, history, why, playground; and the balance in every page's navigation."""
 
 from flask import Flask
 
 
 def register(app: Flask) -> None:
-    """Add this part to the application."""
+    """Add the pages, and what the navigation shows on all the others."""
+    from webapp.credits import live, navigation
+
+    live.register(app)
+    navigation.register(app)

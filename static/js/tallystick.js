@@ -1,0 +1,56 @@
+/* The little that forms and links cannot do: the balance ticks, focus follows a swap, menus close. */
+(() => {
+  "use strict";
+  const find = (selector, root = document) => root.querySelector(selector);
+  const say = (text) => { const place = find("#announce"); if (place && text) place.textContent = text; };
+
+  /* The balance asks once a second while somebody looks, less often while the server cannot answer. */
+  let wait = 1, idle = 0, asking = false;
+  const tick = () => {
+    const balance = find("#balance[hx-get]");
+    if (!balance || document.hidden || asking || ++idle < wait) return;
+    idle = 0;
+    htmx.trigger(balance, "tick");
+  };
+  const isBalance = (event) => event.target.id === "balance";
+  document.addEventListener("htmx:beforeRequest", (event) => { if (isBalance(event)) asking = true; });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!isBalance(event)) return;
+    asking = false;
+    const status = event.detail.xhr.status;
+    wait = status >= 200 && status < 300 ? 1 : Math.min(wait * 2, 60);
+    if (status === 401) event.target.removeAttribute("hx-get");
+  });
+  document.addEventListener("balance-changed", (event) => say(event.detail.text));
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", () => { idle = wait; tick(); });
+
+  /* After a swap the focus goes to what is new: the errors, or the heading that says so. */
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const root = event.detail.elt;
+    const target = root && (root.matches("[data-focus]") ? root : find("[data-focus]", root));
+    if (target) target.focus();
+  });
+  document.addEventListener("DOMContentLoaded", () => find(".alert[data-focus]")?.focus());
+
+  /* What failed without an answer is said, and nothing that was on the page is lost. */
+  const failed = (event) => { if (!isBalance(event) && event.detail.xhr?.status === 0) say(document.body.dataset.offline); };
+  document.addEventListener("htmx:sendError", failed);
+  document.addEventListener("htmx:responseError", (event) => {
+    const answer = event.detail.xhr.responseText;
+    if (isBalance(event) || !answer.startsWith("<div class=\"toast")) return;
+    const place = find("#toasts");
+    place.innerHTML = answer;
+  });
+
+  /* Menus close on Escape and when one clicks elsewhere; choices that only filter apply at once. */
+  document.addEventListener("click", (event) => {
+    document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+    if (event.target.closest(".toast .close")) event.target.closest(".toast").remove();
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && find("details.menu[open]");
+    if (menu) { menu.open = false; find("summary", menu).focus(); }
+  });
+  document.addEventListener("change", (event) => { if (event.target.matches("[data-apply] input")) event.target.form.requestSubmit(); });
+})();

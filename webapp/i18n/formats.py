@@ -1,0 +1,134 @@
+"""Numbers, money and times as the reader writes them."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from babel import Locale, dates, numbers
+from babel.numbers import get_currency_precision
+from flask import Flask, current_app
+from flask_babel import get_locale, get_timezone
+
+from webapp import clock as python_clock
+
+MINUS = "−"
+_COMPACT_FROM = 1_000_000
+
+
+def register(app: Flask) -> None:
+    """Give templates the filters of this file."""
+    app.jinja_env.filters.update(
+        credits_number=credits_number,
+        compact=compact,
+        signed=signed,
+        money=money,
+        per_credit=per_credit,
+        percent=percent,
+        day=day,
+        short_day=short_day,
+        weekday=weekday,
+        moment=moment,
+        precise=precise,
+        clock=clock,
+        relative=relative,
+        iso=iso,
+    )
+
+
+def _locale() -> Locale:
+    locale = get_locale()
+    return locale if locale is not None else Locale.parse(current_app.config["BABEL_DEFAULT_LOCALE"])
+
+
+def credits_number(value: int) -> str:
+    """A whole number, grouped: 2,480. The sign of a negative one is a minus, not a hyphen."""
+    text = numbers.format_decimal(abs(value), locale=_locale())
+    return MINUS + text if value < 0 else text
+
+
+def compact(value: int) -> str:
+    """A whole number for a drawing: exact below a million, 1.2M above."""
+    if abs(value) < _COMPACT_FROM:
+        return credits_number(value)
+    return numbers.format_compact_decimal(value, locale=_locale(), fraction_digits=1)
+
+
+def signed(value: int) -> str:
+    """A change of credits: +24 or −140."""
+    return credits_number(value) if value <= 0 else "+" + credits_number(value)
+
+
+def money(minor: int, currency: str) -> str:
+    """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    return numbers.format_currency(amount, currency, locale=_locale())
+
+
+def per_credit(minor: int, credits: int, currency: str) -> str:
+    """The price of one credit, to two digits more than the currency has: €0.0180."""
+    digits = get_currency_precision(currency) + 2
+    amount = (Decimal(minor).scaleb(-get_currency_precision(currency)) / credits).quantize(Decimal(1).scaleb(-digits))
+    pattern = _locale().currency_formats["standard"]
+    return numbers.format_currency(
+        amount, currency, format=_with_decimals(pattern.pattern, digits), locale=_locale(), currency_digits=False
+    )
+
+
+def _with_decimals(pattern: str, digits: int) -> str:
+    return ";".join(part.replace("0.00", "0." + "0" * digits) for part in pattern.split(";"))
+
+
+def percent(share: float) -> str:
+    """0.19 as 19 %."""
+    return numbers.format_percent(share, locale=_locale())
+
+
+def _local(value: datetime) -> datetime:
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(get_timezone())
+
+
+def day(value: datetime | date) -> str:
+    """3 March 2027."""
+    return dates.format_date(_date(value), "long", locale=_locale())
+
+
+def short_day(value: datetime | date) -> str:
+    """3 Mar, for drawings; with the year when it is not this one's."""
+    local = _date(value)
+    skeleton = "MMMd" if abs((local - _date(python_clock.now())).days) < 300 else "yMMMd"
+    return dates.format_skeleton(skeleton, datetime(local.year, local.month, local.day), locale=_locale())  # noqa: DTZ001
+
+
+def weekday(value: datetime | date) -> str:
+    """Saturday, 21 November 2026."""
+    return dates.format_date(_date(value), "full", locale=_locale())
+
+
+def moment(value: datetime) -> str:
+    """21 Nov 2026, 14:32."""
+    return dates.format_datetime(_local(value), "medium", tzinfo=get_timezone(), locale=_locale())
+
+
+def precise(value: datetime) -> str:
+    """21 November 2026, 14:32:09 CET."""
+    return dates.format_datetime(_local(value), "long", tzinfo=get_timezone(), locale=_locale())
+
+
+def clock(value: datetime) -> str:
+    """14:32."""
+    return dates.format_time(_local(value), "short", tzinfo=get_timezone(), locale=_locale())
+
+
+def relative(value: datetime) -> str:
+    """3 hours ago, in 2 days."""
+    return dates.format_timedelta(value - python_clock.now(), add_direction=True, locale=_locale())
+
+
+def iso(value: datetime | date) -> str:
+    """For <time datetime>: RFC 3339 in UTC, or the date."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.isoformat()
+
+
+def _date(value: datetime | date) -> date:
+    return _local(value).date() if isinstance(value, datetime) else value
