@@ -8,7 +8,7 @@ and not done.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Text, func, select, update
+from sqlalchemy import BigInteger, DateTime, Identity, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -78,16 +78,20 @@ def done(session: Session, *, row: OutboxRow) -> None:
     row.last_error = None
 
 
-def failed(session: Session, *, row_id: int, error: str) -> None:
-    """Count a failed attempt and set when to try again (30 s, doubling to an hour); park it after the last."""
-    row = session.get(OutboxRow, row_id, with_for_update=True)
+def failed(session: Session, *, row_id: int, error: str) -> OutboxRow | None:
+    """Count a failed attempt and set when to try again (30 s, doubling to an hour); park it after the last.
+
+    Returns the row, or None when somebody else has done it meanwhile.
+    """
+    row = session.get(OutboxRow, row_id, with_for_update=True, populate_existing=True)
     if row is None or row.done_at is not None:
-        return
+        return None
     row.attempts += 1
-    row.last_error = error[:2000]
+    row.last_error = error.replace("\x00", "")[:2000]
     row.due_at = clock.now() + min(RETRY_AFTER * 2 ** (row.attempts - 1), timedelta(hours=1))
     if row.attempts >= MOST_ATTEMPTS:
         row.parked_at = clock.now()
+    return row
 
 
 def park(session: Session, *, row: OutboxRow, reason: str) -> None:
@@ -124,6 +128,22 @@ def sweep(session: Session, *, limit: int = 500) -> int:
     ).all()
     session.info.setdefault(_PENDING, []).extend((row.id, row.job) for row in rows)
     return len(rows)
+
+
+def drop_done(session: Session, *, older_than: timedelta, limit: int) -> int:
+    """Delete one chunk of the rows that were done longer ago than `older_than`; returns how many.
+
+    Their keys may be used again from then on: what they name must be over by that time.
+    """
+    old = (
+        select(OutboxRow.id)
+        .where(OutboxRow.done_at < clock.now() - older_than)
+        .order_by(OutboxRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    dropped = session.execute(delete(OutboxRow).where(OutboxRow.id.in_(old.scalar_subquery())).returning(OutboxRow.id))
+    return len(dropped.all())
 
 
 def overdue(session: Session, *, older_than: timedelta) -> int:

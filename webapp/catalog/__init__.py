@@ -1,0 +1,1 @@
+"""What is sold and what a credit buys: packages, plans, features and the rate card."""

@@ -1,0 +1,30 @@
+"""The one table of what happens periodically. Each job may run twice at once and does no harm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobs.check_purchases import check_purchases
+from jobs.expire_due import expire_due
+from jobs.sweep_outbox import sweep_outbox
+from jobs.tidy_outbox import tidy_outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periodic:
+    """`job` runs every `every_seconds`, for at most `timeout_seconds`."""
+
+    job: Callable[[], None]
+    every_seconds: int
+    timeout_seconds: int = 300
+
+    @property
+    def name(self) -> str:
+        return self.job.__name__
+
+
+SCHEDULE = (
+    Periodic(job=sweep_outbox, every_seconds=10, timeout_seconds=60),
+    Periodic(job=expire_due, every_seconds=60),
+    Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
+    Periodic(job=tidy_outbox, every_seconds=24 * 3600, timeout_seconds=1800),
+)

@@ -1,0 +1,209 @@
+"""From "Buy" to Stripe's pay page: the purchase is written first, then Stripe is asked, once for each intent."""
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from webapp import clock
+from webapp.billing.purchase import Purchase, lock_purchase, next_check
+from webapp.billing.stripe_api import calling, client
+from webapp.catalog.package import Package, find_package
+from webapp.extensions import Base
+
+# Stripe Checkout has no Arabic and no Hebrew; where it lacks a language it goes by the browser's.
+STRIPE_LOCALES = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "pt-BR", "ru", "tr", "zh")
+
+
+class CheckoutRefusal(Exception):
+    """The package can't be bought like that; nothing was written."""
+
+
+class PackageNotFound(CheckoutRefusal):
+    """There is no package of that code."""
+
+
+class PackageNotOnSale(CheckoutRefusal):
+    """The package exists but isn't sold any more."""
+
+
+class SubscribersOnly(CheckoutRefusal):
+    """The package is for subscribers, and this person is none."""
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        super().__init__(package.code)
+
+
+class CurrencyNotOffered(CheckoutRefusal):
+    """The package has no price in `currency`; `offered` are those that it has one in."""
+
+    def __init__(self, currency: str, offered: list[str]) -> None:
+        self.currency = currency
+        self.offered = offered
+        super().__init__(currency)
+
+
+class StripeCustomer(Base):
+    """Who a user is to Stripe, in one mode."""
+
+    __tablename__ = "stripe_customers"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    mode: Mapped[str] = mapped_column(Text, primary_key=True)
+    stripe_customer_id: Mapped[str] = mapped_column(Text)
+
+
+def choose_package(session: Session, *, code: str, subscriber: bool) -> Package:
+    """The package, if this person may buy it. Raises PackageNotFound, PackageNotOnSale or SubscribersOnly."""
+    package = find_package(session, code=code)
+    if package is None:
+        raise PackageNotFound(code)
+    if not package.active:
+        raise PackageNotOnSale(code)
+    if package.for_subscribers and not subscriber:
+        raise SubscribersOnly(package)
+    return package
+
+
+def price_in(package: Package, *, currency: str, accepted: tuple[str, ...]) -> int:
+    """The price in minor units of an `accepted` currency. Raises CurrencyNotOffered."""
+    price_minor = package.price_minor(currency) if currency in accepted else None
+    if price_minor is None:
+        offered = [price.currency for price in package.prices if price.currency in accepted]
+        raise CurrencyNotOffered(currency, offered)
+    return price_minor
+
+
+def start_purchase(
+    session: Session,
+    *,
+    package: Package,
+    price_minor: int,
+    currency: str,
+    user_id: int,
+    account_id: int,
+    external_id: str,
+    intent: str,
+    mode: str,
+    shown_name: str,
+    locale: str,
+    return_to: str | None = None,
+) -> Purchase:
+    """A purchase exists that says what is bought, for how much and by whom; nobody can change that any more.
+
+    The same `intent` of the same user for the same package and currency is the same purchase, however often and
+    however simultaneously it is submitted, even if the price changed meanwhile. Commit before `open_checkout`.
+    """
+    moment = clock.now()
+    session.execute(
+        insert(Purchase)
+        .values(
+            user_id=user_id,
+            account_id=account_id,
+            external_id=external_id,
+            intent=intent,
+            mode=mode,
+            package=package.code,
+            package_name=package.name,
+            shown_name=shown_name,
+            credits=package.credits,
+            price_minor=price_minor,
+            currency=currency,
+            valid_months=package.valid_months,
+            valid_days=package.valid_days,
+            locale=locale,
+            return_to=return_to,
+            created_at=moment,
+            check_at=next_check(now=moment, checks=0),
+        )
+        .on_conflict_do_nothing(constraint="purchases_intent_key")
+    )
+    return session.scalars(
+        select(Purchase).where(
+            Purchase.user_id == user_id,
+            Purchase.intent == intent,
+            Purchase.package == package.code,
+            Purchase.currency == currency,
+        )
+    ).one()
+
+
+def open_checkout(session: Session, *, purchase_id: int, email: str, base_url: str) -> Purchase:
+    """The purchase has its Checkout Session: `checkout_url` is where to pay.
+
+    Repeated or simultaneous calls lead to the same session: Stripe replays its answer under the purchase's
+    idempotency key. Asks Stripe first, then locks the purchase. Raises PaymentsUnavailable; the purchase stays as
+    it was then, to be tried again.
+    """
+    purchase = session.get_one(Purchase, purchase_id)
+    if purchase.stripe_session_id is not None:
+        return purchase
+    customer_id = ensure_customer(
+        session,
+        user_id=purchase.user_id,
+        external_id=purchase.external_id,
+        email=email,
+        mode=purchase.mode,
+    )
+    with calling("create checkout session"):
+        made = client().v1.checkout.sessions.create(
+            params=_session_params(purchase, customer_id=customer_id, base_url=base_url),  # type: ignore[arg-type]
+            options={"idempotency_key": f"purchase:{purchase.id}:{purchase.external_id}"},
+        )
+    purchase = lock_purchase(session, purchase_id=purchase_id)
+    if purchase.stripe_session_id is None:
+        purchase.stripe_session_id = made.id
+        purchase.checkout_url = made.url
+        purchase.version += 1
+        if purchase.state == "new":
+            purchase.state = "open"
+    return purchase
+
+
+def ensure_customer(session: Session, *, user_id: int, external_id: str, email: str, mode: str) -> str:
+    """The id by which Stripe knows this user in this mode, made at the first purchase and kept."""
+    known = session.get(StripeCustomer, (user_id, mode))
+    if known is not None:
+        return known.stripe_customer_id
+    # Names the same customer however often it is retried; another address is another request.
+    digest = hashlib.sha256(email.encode()).hexdigest()[:16]
+    with calling("create customer"):
+        made = client().v1.customers.create(
+            params={"email": email, "metadata": {"account": external_id}},
+            options={"idempotency_key": f"customer:{external_id}:{digest}"},
+        )
+    session.execute(
+        insert(StripeCustomer).values(user_id=user_id, mode=mode, stripe_customer_id=made.id).on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(StripeCustomer.stripe_customer_id).where(StripeCustomer.user_id == user_id, StripeCustomer.mode == mode)
+    ).one()
+
+
+def _session_params(purchase: Purchase, *, customer_id: str, base_url: str) -> dict[str, Any]:
+    """All from the snapshot: a retry has to ask for the very same, or Stripe refuses its key."""
+    reference = {"purchase": str(purchase.id)}
+    language = purchase.locale if purchase.locale in STRIPE_LOCALES else purchase.locale.split("-")[0]
+    return {
+        "mode": "payment",
+        "customer": customer_id,
+        "client_reference_id": purchase.external_id,
+        "metadata": reference,
+        "payment_intent_data": {"metadata": reference, "description": purchase.shown_name},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": purchase.currency.lower(),
+                    "unit_amount": purchase.price_minor,
+                    "product_data": {"name": purchase.shown_name},
+                },
+            }
+        ],
+        "locale": language if language in STRIPE_LOCALES else "auto",
+        "success_url": f"{base_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{base_url}/checkout/cancelled/{purchase.id}",
+    }

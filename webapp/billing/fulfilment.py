@@ -1,0 +1,169 @@
+"""From a payment to credits, exactly once, whoever notices it first: an event, the return page, reconciliation."""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from webapp import clock, ledger
+from webapp.billing.payment import Payment, fetch_payment
+from webapp.billing.purchase import OPEN_STATES, Purchase, lock_purchase, next_check
+from webapp.billing.stripe_api import UnknownToStripe
+
+log = structlog.get_logger()
+
+
+def settle_purchase(session: Session, *, purchase_id: int) -> Purchase:
+    """The purchase stands as its payment stands at Stripe now.
+
+    Paid, and in every point what the snapshot says: the credits are granted, once, and what of the money was
+    refunded is revoked in proportion. Anything that differs from the snapshot: parked with the reason, nothing
+    granted. Otherwise it is open, pending, failed or expired. Safe to repeat, in any order and at once.
+
+    Stripe is asked before anything is locked; then the purchase is locked, and the account inside the ledger's
+    functions. Raises PaymentsUnavailable; nothing was written then.
+    """
+    purchase = session.get_one(Purchase, purchase_id, populate_existing=True)
+    if purchase.stripe_session_id is None:
+        return _give_up_when_old(session, purchase)
+    seen = purchase.version
+    payment = _fetch(purchase.stripe_session_id)
+    purchase = lock_purchase(session, purchase_id=purchase_id)
+    if purchase.version != seen and purchase.stripe_session_id is not None:
+        # Somebody settled it in between, perhaps from a newer answer than ours.
+        payment = _fetch(purchase.stripe_session_id)
+    before = _standing(purchase)
+    _apply(session, purchase, payment)
+    if _standing(purchase) != before:
+        purchase.version += 1
+    return purchase
+
+
+def differences(purchase: Purchase, payment: Payment, *, livemode: bool) -> list[str]:
+    """In which points Stripe's word differs from the snapshot: none, or nothing may be granted."""
+    expected: list[tuple[str, object, object]] = [
+        ("session", purchase.stripe_session_id, payment.session_id),
+        ("mode", "payment", payment.mode),
+        ("livemode", livemode, payment.livemode),
+        ("amount", purchase.price_minor, payment.amount_minor),
+        ("currency", purchase.currency, payment.currency),
+        ("client reference", purchase.external_id, payment.client_reference),
+        ("purchase", str(purchase.id), payment.purchase_reference),
+    ]
+    if payment.paid:
+        expected.append(("amount received", purchase.price_minor, payment.received_minor))
+    return [f"{name}: {found!r} instead of {wanted!r}" for name, wanted, found in expected if wanted != found]
+
+
+def revoke_target(*, credits: int, price_minor: int, refunded_minor: int) -> int:
+    """The credits to revoke in total when so much of the price is refunded in total: rounded half up, once."""
+    return (2 * credits * refunded_minor + price_minor) // (2 * price_minor)
+
+
+def _standing(purchase: Purchase) -> tuple[object, ...]:
+    return (purchase.state, purchase.reason, purchase.refunded_minor)
+
+
+def _fetch(session_id: str) -> Payment | None:
+    try:
+        return fetch_payment(session_id)
+    except UnknownToStripe:
+        return None
+
+
+def _apply(session: Session, purchase: Purchase, payment: Payment | None) -> None:
+    if payment is None:
+        _park(purchase, ["session: Stripe does not know it"])
+        return
+    problems = differences(purchase, payment, livemode=purchase.mode == "live")
+    if problems:
+        _park(purchase, problems)
+    elif payment.paid:
+        if purchase.state != "fulfilled":
+            _fulfil(session, purchase, payment)
+        _follow_refunds(session, purchase, payment)
+    elif purchase.state != "fulfilled":
+        _wait(purchase, payment)
+
+
+def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
+    account = ledger.get_account(session, account_id=purchase.account_id)
+    paid_at = ledger.now(session)
+    written = ledger.grant(
+        session,
+        account_id=purchase.account_id,
+        amount=purchase.credits,
+        source="purchase",
+        source_key=purchase.source_key,
+        actor=f"user:{purchase.external_id}",
+        expires_at=purchase.validity.ends_at(paid_at, time_zone=account.time_zone),
+        cost_minor=purchase.price_minor,
+        cost_currency=purchase.currency,
+        description=purchase.package_name,
+        reference=purchase.source_key,
+        metadata={"purchase": purchase.id, "package": purchase.package},
+    )
+    purchase.state = "fulfilled"
+    purchase.reason = None
+    purchase.grant_id = written.entry.seq
+    purchase.paid_at = paid_at
+    purchase.check_at = None
+    purchase.stripe_payment_intent_id = payment.payment_intent_id
+    purchase.receipt_url = payment.receipt_url
+    log.info("purchase_fulfilled", purchase=purchase.id, account=purchase.account_id, credits=purchase.credits)
+
+
+def _follow_refunds(session: Session, purchase: Purchase, payment: Payment) -> None:
+    if payment.refunded_minor == purchase.refunded_minor:
+        return
+    assert purchase.grant_id is not None
+    target = revoke_target(
+        credits=purchase.credits, price_minor=purchase.price_minor, refunded_minor=payment.refunded_minor
+    )
+    ledger.revoke(
+        session,
+        account_id=purchase.account_id,
+        grant_id=purchase.grant_id,
+        target=target,
+        actor="stripe",
+        reason="refund",
+        reference=purchase.source_key,
+        metadata={"purchase": purchase.id, "refunded_minor": payment.refunded_minor},
+    )
+    purchase.refunded_minor = payment.refunded_minor
+    log.info("purchase_refunded", purchase=purchase.id, refunded_minor=payment.refunded_minor, revoked=target)
+
+
+def _wait(purchase: Purchase, payment: Payment) -> None:
+    """No money yet: what the buyer may still expect."""
+    if payment.status == "expired":
+        purchase.state = "expired"
+    elif payment.failed:
+        purchase.state = "failed"
+    elif payment.status == "complete":
+        purchase.state = "pending"
+    else:
+        purchase.state = "open"
+    purchase.reason = None
+    if purchase.state not in OPEN_STATES:
+        purchase.check_at = None
+    elif purchase.check_at is None:
+        purchase.check_at = next_check(now=clock.now(), checks=purchase.checks)
+
+
+def _park(purchase: Purchase, problems: list[str]) -> None:
+    """Set it aside for a person. What was granted before stays granted, but is shouted about too."""
+    log.error("purchase_differs_from_its_payment", purchase=purchase.id, state=purchase.state, problems=problems)
+    if purchase.state == "fulfilled":
+        return
+    purchase.state = "parked"
+    purchase.reason = "; ".join(problems)
+    purchase.check_at = None
+
+
+def _give_up_when_old(session: Session, purchase: Purchase) -> Purchase:
+    """Stripe never heard of it and nobody retries after a day: a session would not live longer either."""
+    purchase = lock_purchase(session, purchase_id=purchase.id)
+    if purchase.state == "new" and (clock.now() - purchase.created_at).days >= 1:
+        purchase.state = "expired"
+        purchase.check_at = None
+        purchase.version += 1
+    return purchase

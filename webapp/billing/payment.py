@@ -1,0 +1,84 @@
+"""What Stripe says about a payment now: events only ever make us look here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+
+from webapp.billing.stripe_api import calling, client
+
+_EXPAND = ["payment_intent", "payment_intent.latest_charge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    """A Checkout Session with its payment intent and charge; money in minor units.
+
+    `status` is open, complete or expired. `paid` says that the money is here; `failed` that a delayed payment did
+    not come through. `refunded_minor` is the total refunded so far.
+    """
+
+    session_id: str
+    status: str
+    paid: bool
+    failed: bool
+    mode: str
+    livemode: bool
+    amount_minor: int | None
+    currency: str
+    client_reference: str | None
+    purchase_reference: str | None
+    payment_intent_id: str | None
+    received_minor: int
+    refunded_minor: int
+    receipt_url: str | None
+
+
+def fetch_payment(session_id: str) -> Payment:
+    """The payment as Stripe knows it now. Raises UnknownToStripe or PaymentsUnavailable."""
+    with calling("retrieve checkout session"):
+        found = client().v1.checkout.sessions.retrieve(session_id, params={"expand": _EXPAND})
+    intent = _expanded(found.payment_intent)
+    charge = _expanded(intent.latest_charge) if intent is not None else None
+    return Payment(
+        session_id=found.id,
+        status=found.status or "",
+        paid=found.payment_status == "paid",
+        failed=_delayed_payment_failed(found.status, found.payment_status, intent),
+        mode=found.mode,
+        livemode=found.livemode,
+        amount_minor=found.amount_total,
+        currency=(found.currency or "").upper(),
+        client_reference=found.client_reference_id,
+        purchase_reference=_metadata(found.metadata, "purchase"),
+        payment_intent_id=intent.id if intent is not None else None,
+        received_minor=intent.amount_received if intent is not None else 0,
+        refunded_minor=charge.amount_refunded if charge is not None else 0,
+        receipt_url=charge.receipt_url if charge is not None else None,
+    )
+
+
+def find_session_of(payment_intent_id: str) -> str | None:
+    """The Checkout Session that a payment intent belongs to; None when it came about in another way."""
+    with calling("list checkout sessions"):
+        found = client().v1.checkout.sessions.list(params={"payment_intent": payment_intent_id, "limit": 1})
+    return found.data[0].id if found.data else None
+
+
+def _delayed_payment_failed(status: str | None, payment_status: str, intent: stripe.PaymentIntent | None) -> bool:
+    """Stripe: after a failed delayed payment the session stays complete and unpaid; its intent wants another method."""
+    return (
+        status == "complete"
+        and payment_status == "unpaid"
+        and intent is not None
+        and intent.status in ("requires_payment_method", "canceled")
+    )
+
+
+def _metadata(values: Any, name: str) -> str | None:
+    return values[name] if values and name in values else None
+
+
+def _expanded(value: Any) -> Any:
+    """An expanded object; None where there is none."""
+    return value if value is not None and not isinstance(value, str) else None

@@ -1,0 +1,58 @@
+"""The invariants between what was paid and what the ledger holds: each is a query that returns no row.
+
+Numbers 8 and 11 of the ledger's list are about the application's tables, which the ledger does not know.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """`invariant` is its number in the ledger's list; `detail` says what is wrong where."""
+
+    invariant: int
+    account_id: int | None
+    detail: str
+
+
+_PAID_BUT_NOT_GRANTED = text(
+    """
+    SELECT 8 AS invariant, p.account_id,
+           format('purchase %s: granted %s credits in %s grants instead of %s, revoked %s instead of %s',
+                  p.id, g.amount, g.grants, p.credits, g.revoked, t.target) AS detail
+    FROM purchases p
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS grants, coalesce(sum(v.amount), 0) AS amount, coalesce(sum(v.revoked), 0) AS revoked,
+               coalesce(min(v.grant_id), 0) AS grant_id
+        FROM ledger.grants_v v
+        WHERE v.account_id = p.account_id AND v.source_key = 'purchase:' || p.id
+    ) g
+    CROSS JOIN LATERAL (
+        SELECT div(2 * p.credits::numeric * p.refunded_minor + p.price_minor, 2 * p.price_minor) AS target
+    ) t
+    WHERE CASE WHEN p.state = 'fulfilled'
+               THEN (g.grants, g.amount, g.grant_id, g.revoked) <> (1, p.credits, p.grant_id, t.target)
+               ELSE g.grants <> 0 END
+    """
+)
+_LEFT_UNDONE = text(
+    """
+    SELECT 11 AS invariant, CAST(NULL AS bigint) AS account_id, format('outbox %s (%s) is overdue', id, job) AS detail
+    FROM outbox WHERE done_at IS NULL AND parked_at IS NULL AND created_at < :limit
+    UNION ALL
+    SELECT 11, NULL, format('Stripe event %s (%s) is unhandled', id, type)
+    FROM stripe_events WHERE state = 'received' AND received_at < :limit
+    """
+)
+
+
+def violations(session: Session, *, undone_since: object) -> list[Violation]:
+    """What breaks invariants 8 and 11: nothing. `undone_since` is how old something unfinished may be."""
+    rows = [
+        *session.execute(_PAID_BUT_NOT_GRANTED).mappings(),
+        *session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings(),
+    ]
+    return [Violation(**row) for row in rows]
