@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from webapp.commands import database
+from webapp.commands import database, people
 
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
     app.cli.add_command(database.db_group)
     app.cli.add_command(database.db_url)
+    app.cli.add_command(people.admin_group)

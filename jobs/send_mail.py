@@ -1,0 +1,23 @@
+"""Write one mail and send it. A mail that was sent while its database transaction failed is sent once more."""
+
+from typing import Any
+
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from jobs.attempt import attempt
+from webapp.notifications.mail import send
+from webapp.people.mails import MAILS
+
+
+def send_mail(row_id: int) -> None:
+    """Do the outbox row `row_id`."""
+    attempt(row_id, effect)
+
+
+def effect(session: Session, *, mail: str, **args: Any) -> None:
+    """The mail named `mail` is sent, unless there is nobody to send it to."""
+    settings = current_app.config["SETTINGS"]
+    written = MAILS[mail](session, settings=settings, **args)
+    if written is not None:
+        send(settings, to=written.to, subject=written.subject, text=written.text, locale=written.locale)

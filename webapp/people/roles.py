@@ -1,0 +1,36 @@
+"""Who may see what: pages for people with a role."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from flask import abort
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from webapp.extensions import login_manager
+
+Arguments = ParamSpec("Arguments")
+View = Callable[Arguments, ResponseReturnValue]
+
+
+def require_role(*roles: str) -> Callable[[View[Arguments]], View[Arguments]]:
+    """The view is for people with one of `roles`; an owner may see everything.
+
+    Nobody signed in is sent to the log-in page; who lacks the role learns no more than from a page that isn't
+    there.
+    """
+
+    def decorate(view: View[Arguments]) -> View[Arguments]:
+        @wraps(view)
+        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> ResponseReturnValue:
+            if not current_user.is_authenticated:
+                answer: ResponseReturnValue = login_manager.unauthorized()
+                return answer
+            if current_user.role != "owner" and current_user.role not in roles:
+                abort(404)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate

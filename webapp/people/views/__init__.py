@@ -1,0 +1,9 @@
+"""The pages on which people come in and see to their own affairs."""
+
+from flask import Blueprint
+
+people = Blueprint("people", __name__)
+
+from webapp.people.views import log_in, password_reset, security, settings, sign_up  # noqa: E402
+
+__all__ = ["log_in", "password_reset", "people", "security", "settings", "sign_up"]
