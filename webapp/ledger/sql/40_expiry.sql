@@ -15,7 +15,7 @@ BEGIN
         WHERE account_id = a.account_id AND open AND expires_at <= p_moment AND remaining > held
         ORDER BY expires_at, grant_id
     LOOP
-        UPDATE ledger.grants SET remaining = held, expired = expired + g.lost
+        UPDATE ledger.grants SET remaining = held, open = held > 0, expired = expired + g.lost
         WHERE account_id = a.account_id AND grant_id = g.grant_id;
         e := NULL;
         e.kind := 'expire';

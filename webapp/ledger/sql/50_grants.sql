@@ -77,11 +77,11 @@ BEGIN
     entry.booked_at := v_now;
     INSERT INTO ledger.grants (
         account_id, grant_id, source, source_key, amount, remaining, repaid, priority, effective_at, expires_at,
-        burn_rank, features, cost_minor, cost_currency, description, fingerprint)
+        burn_rank, features, cost_minor, cost_currency, description, fingerprint, open)
     VALUES (
         p_account_id, a.seq + 1, p_source, p_source_key, p_amount, p_amount - v_repaid, v_repaid, p_priority,
         v_effective_at, p_expires_at, ledger.burn_rank(a.spend_order, p_cost_minor), p_features, p_cost_minor,
-        p_cost_currency, p_description, p_fingerprint);
+        p_cost_currency, p_description, p_fingerprint, p_amount > v_repaid);
     entry := ledger.append(a, entry);
     a := ledger.carry(a, entry);
 

@@ -65,7 +65,7 @@ BEGIN
             INTO a.debt, entry.drawn_grants, entry.drawn_amounts
             FROM ledger.undo_debt(a, v_give) u;
         ELSE
-            UPDATE ledger.grants SET remaining = remaining + v_give
+            UPDATE ledger.grants SET remaining = remaining + v_give, open = true
             WHERE account_id = p_account_id AND grant_id = s.drawn_grants[i];
             entry.drawn_grants := entry.drawn_grants || s.drawn_grants[i];
             entry.drawn_amounts := entry.drawn_amounts || v_give;
@@ -109,7 +109,7 @@ BEGIN
         WHERE account_id = a.account_id AND repaid > 0 ORDER BY grant_id DESC
     LOOP
         v_give := least(g.repaid, v_left);
-        UPDATE ledger.grants SET remaining = remaining + v_give, repaid = repaid - v_give
+        UPDATE ledger.grants SET remaining = remaining + v_give, open = true, repaid = repaid - v_give
         WHERE account_id = a.account_id AND grant_id = g.grant_id;
         grants := grants || g.grant_id;
         amounts := amounts || v_give;

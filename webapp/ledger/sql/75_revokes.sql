@@ -58,7 +58,7 @@ BEGIN
         v_as_debt := -v_as_debt;
     END IF;
     UPDATE ledger.grants
-    SET remaining = remaining - v_taken, revoked = p_target, revoked_taken = revoked_taken + v_taken,
+    SET remaining = remaining - v_taken, open = remaining > v_taken, revoked = p_target, revoked_taken = revoked_taken + v_taken,
         revoked_as_debt = revoked_as_debt + v_as_debt
     WHERE account_id = p_account_id AND grant_id = p_grant_id AND revoked <> p_target;
     IF v_taken + v_as_debt <> 0 THEN

@@ -1,6 +1,7 @@
 -- The ledger's tables, as its first migration makes them; later changes are migrations of their own.
 -- account_id leads every key: accounts never touch each other, so the tables can be spread over machines one day.
--- No foreign keys: only the functions write, each under the lock of its account's row, and `verify` checks.
+-- No foreign keys and few checks: only the functions write, each under the lock of its account's row, and `verify`
+-- recomputes everything. PostgreSQL parses a table's checks anew in each statement; a dozen more cost a spend a sixth.
 
 CREATE SCHEMA ledger;
 REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
@@ -48,11 +49,7 @@ CREATE TABLE ledger.accounts (
     booked_at timestamptz NOT NULL,     -- of the newest entry; the account's time never goes back
     due_at timestamptz,                 -- not later than the next of its grants expires or starts; null = never
     waiting boolean NOT NULL DEFAULT false, -- some grant is frozen or starts later, so it is not available
-    CONSTRAINT accounts_kind_check CHECK (kind IN ('person', 'organization')),
-    CONSTRAINT accounts_spend_order_check CHECK (spend_order IN ('free_first', 'paid_first')),
-    CONSTRAINT accounts_overdraft_limit_check CHECK (overdraft_limit BETWEEN 0 AND 1000000000000000),
-    CONSTRAINT accounts_held_check CHECK (held >= 0),
-    CONSTRAINT accounts_debt_check CHECK (debt >= 0)
+    CONSTRAINT accounts_figures_check CHECK (held >= 0 AND debt >= 0)
 ) WITH (fillfactor = 70);
 -- The one index that account_id does not lead: it is how the sweep finds the accounts that are due.
 CREATE INDEX accounts_due_at_idx ON ledger.accounts (due_at) WHERE due_at IS NOT NULL;
@@ -81,13 +78,10 @@ CREATE TABLE ledger.grants (
     cost_currency text,
     description text NOT NULL DEFAULT '',
     fingerprint bytea NOT NULL,         -- of its content, to tell a repetition from a conflict
-    open boolean GENERATED ALWAYS AS (remaining > 0) STORED NOT NULL,
+    open boolean NOT NULL DEFAULT true, -- whether anything remains
     CONSTRAINT grants_pkey PRIMARY KEY (account_id, grant_id),
-    CONSTRAINT grants_amount_check CHECK (amount BETWEEN 1 AND 1000000000000000),
-    CONSTRAINT grants_remaining_check CHECK (remaining BETWEEN 0 AND amount),
-    CONSTRAINT grants_held_check CHECK (held BETWEEN 0 AND remaining),
-    CONSTRAINT grants_revoked_check CHECK (revoked BETWEEN 0 AND amount),
-    CONSTRAINT grants_cost_check CHECK (cost_minor >= 0 AND (cost_minor = 0 OR cost_currency IS NOT NULL))
+    CONSTRAINT grants_figures_check
+        CHECK (0 <= held AND held <= remaining AND remaining <= amount AND open = (remaining > 0))
 ) WITH (fillfactor = 80);
 -- Burn order. `open` and not `remaining > 0`, so that an ordinary spend leaves every index alone (HOT).
 CREATE INDEX grants_burn_order_idx
@@ -120,11 +114,7 @@ CREATE TABLE ledger.entries (
     booked_at timestamptz NOT NULL,
     hash bytea NOT NULL,
     CONSTRAINT entries_pkey PRIMARY KEY (account_id, seq),
-    CONSTRAINT entries_kind_check
-        CHECK (kind IN ('grant', 'purchase', 'spend', 'refund', 'expire', 'revoke', 'restore')),
-    CONSTRAINT entries_amount_check CHECK (amount <> 0),
-    CONSTRAINT entries_draws_check CHECK (cardinality(drawn_grants) = cardinality(drawn_amounts)),
-    CONSTRAINT entries_occurred_at_check CHECK (occurred_at <= booked_at)
+    CONSTRAINT entries_amount_check CHECK (amount <> 0)
 ) WITH (fillfactor = 100);
 CREATE UNIQUE INDEX entries_idempotency_key_idx ON ledger.entries (account_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
