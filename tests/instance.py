@@ -44,7 +44,9 @@ class Instance:
         return self.log.read_text(errors="replace")
 
     def start(self) -> "Instance":
-        """Start it without waiting for anything."""
+        """Start it without waiting for anything; again, when it has ended or was killed."""
+        if self.process is not None:
+            self.process.wait(END_PATIENCE_SECONDS)
         names = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "SYSTEMROOT")
         environment = {name: os.environ[name] for name in names if name in os.environ}
         environment |= {"PORT": str(self.port), "DATA_DIR": str(self.data_dir), **self.environment}

@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
@@ -102,7 +103,7 @@ class Runner:
         if not self._servers.alive():
             self._output.say("a server has died; starting it again.")
             self._servers.revive()
-        if not self._ready and _answers_ready(port=self._settings.port):
+        if not self._ready and _answers_ready(self._settings):
             self._ready = True
             if self._settings.sandbox:
                 self._tree.start(seed_program(self._settings, environment=self._environment))
@@ -212,10 +213,11 @@ def _suggest(port: int) -> int:
     return port + 100 if port < 65_000 else 8000
 
 
-def _answers_ready(*, port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _answers_ready(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=2)
     try:
-        connection.request("GET", "/readyz")
+        # The host of BASE_URL is trusted; 127.0.0.1 need not be.
+        connection.request("GET", "/readyz", headers={"Host": urlsplit(settings.base_url).netloc})
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
