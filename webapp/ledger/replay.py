@@ -173,7 +173,9 @@ class Replay:
         grant = self.grants.get(entry.seq)
         if grant is None or grant.amount != entry.amount:
             self._find(2, entry, "the grant that it made is missing or has another amount")
-        repaid = min(entry.amount, self.debt)
+            return
+        pays_nothing = grant.expires_at is not None and grant.expires_at <= entry.booked_at
+        repaid = 0 if pays_nothing else min(entry.amount, self.debt)
         wanted = ((entry.seq, entry.amount),) + (((entry.seq, -repaid),) if repaid else ())
         if entry.draws != wanted or entry.debt_after != self.debt - repaid:
             self._find(3, entry, "a grant must pay debt first and keep the rest")
