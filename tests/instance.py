@@ -50,6 +50,7 @@ class Instance:
         names = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "SYSTEMROOT")
         environment = {name: os.environ[name] for name in names if name in os.environ}
         environment |= {"PORT": str(self.port), "DATA_DIR": str(self.data_dir), **self.environment}
+        environment["FLASK_SKIP_DOTENV"] = "1"  # a developer's .env is not the test's
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "webapp.embedded"],

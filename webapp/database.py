@@ -137,6 +137,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 def _migrate(connection: Connection) -> None:
     command.upgrade(alembic_config(connection), "head")
+    connection.execute(text(f"GRANT SELECT ON alembic_version TO {APP_ROLE}"))  # /readyz compares it
     connection.commit()
 
 

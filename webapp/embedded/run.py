@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import redis
+from dotenv import load_dotenv
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.config import Settings, UnsafeSettings
@@ -35,6 +36,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, signal.default_int_handler)  # until the tree listens itself
     if "--end-with-parent" in arguments:
         end_with_parent()
+    if not os.environ.get("FLASK_SKIP_DOTENV"):
+        load_dotenv(ROOT / ".env")  # as `flask …` does; what the shell has set wins
     try:
         return _run()
     except UnsafeSettings as error:

@@ -1,0 +1,2 @@
+# Read by `flask …` in this folder, so that it finds the application.
+FLASK_APP=webapp.wsgi
