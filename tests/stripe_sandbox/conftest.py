@@ -201,7 +201,7 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture
-def start_sandbox(servers: Any, database: str, receiver: Receiver, clock: MovableClock) -> Iterator[Callable[..., Any]]:
+def start_sandbox(servers: Any, database: str, receiver: Receiver, clock: MovableClock) -> Callable[..., Any]:
     """`with start_sandbox() as sandbox`: another process's worth of sandbox on the same database."""
 
     @contextmanager
@@ -227,7 +227,7 @@ def start_sandbox(servers: Any, database: str, receiver: Receiver, clock: Movabl
             )
         made[0].extensions["stripe_sandbox"].stop()
 
-    yield start
+    return start
 
 
 @pytest.fixture

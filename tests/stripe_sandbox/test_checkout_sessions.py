@@ -212,7 +212,7 @@ def test_bad_email_is_told_on_the_page_and_takes_nothing(sandbox: Sandbox, email
 @pytest.mark.parametrize(
     ("locale", "accepted", "lang", "direction", "total"),
     [
-        ("de", "en", "de", "ltr", "9,00"),
+        ("de", "en", "de", "ltr", "9,00\N{NO-BREAK SPACE}€"),
         ("auto", "ar-EG,de;q=0.5", "ar", "rtl", "9.00"),
         ("fr", "ar", "en", "ltr", "9.00"),
     ],
@@ -235,7 +235,12 @@ def test_names_are_shown_as_text(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("currency", "amount", "shown"),
-    [("jpy", 900, "¥900"), ("usd", 123_456, "$1,234.56"), ("chf", 950, "9.50 CHF"), ("kwd", 1_500, "1.500 KWD")],
+    [
+        ("jpy", 900, "¥900"),
+        ("usd", 123_456, "$1,234.56"),
+        ("chf", 950, "9.50\N{NO-BREAK SPACE}CHF"),
+        ("kwd", 1_500, "1.500\N{NO-BREAK SPACE}KWD"),
+    ],
 )
 def test_amounts_are_shown_in_the_currencys_own_units(sandbox: Sandbox, currency: str, amount: int, shown: str) -> None:
     session = sandbox.open_session(line_items=[starter(amount=amount, currency=currency)])

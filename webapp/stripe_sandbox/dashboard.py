@@ -23,6 +23,7 @@ from webapp.stripe_sandbox.payments import expire_session, is_payable, settle
 from webapp.stripe_sandbox.resources.refunds import fail_refund, refund_charge
 from webapp.stripe_sandbox.store import Cause, Store, Stored
 
+PATH = "/_sandbox"
 SHOWN = 30
 SWITCHES = ("reorder", "paused")
 
@@ -37,7 +38,7 @@ Action = Callable[[Store], dict[str, Any]]
 
 
 def make_dashboard(*, open_store: OpenStore, base_url: str, deliverer: Deliverer) -> Blueprint:
-    board = Blueprint("dashboard", __name__, url_prefix="/_sandbox")
+    board = Blueprint("dashboard", __name__, url_prefix=PATH)
 
     def run(action: Action) -> BaseResponse:
         """One transaction; then the page again, or JSON for who sent JSON."""
@@ -49,7 +50,7 @@ def make_dashboard(*, open_store: OpenStore, base_url: str, deliverer: Deliverer
         except BadFault as error:
             return _refuse(str(error), status=400)
         deliverer.wake()
-        return redirect(f"{base_url}/_sandbox/", code=303) if _is_form() else jsonify(told)
+        return redirect(PATH + "/", code=303) if _is_form() else jsonify(told)
 
     @board.before_request
     def keep_local() -> None:
@@ -79,7 +80,7 @@ def make_dashboard(*, open_store: OpenStore, base_url: str, deliverer: Deliverer
     @board.post("/run")
     def run_due() -> BaseResponse:
         sent = deliverer.run_due()
-        return redirect(f"{base_url}/_sandbox/", code=303) if _is_form() else jsonify(sent=sent)
+        return redirect(PATH + "/", code=303) if _is_form() else jsonify(sent=sent)
 
     @board.post("/settle")
     def settle_all() -> BaseResponse:
@@ -165,7 +166,7 @@ def _is_form() -> bool:
 def _json() -> Any:
     try:
         return request.get_json(force=True)
-    except HTTPException:
+    except (HTTPException, RecursionError):
         return None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from webapp.stripe_sandbox.app import create_sandbox
-from webapp.stripe_sandbox.install import install, is_installed
+from webapp.stripe_sandbox.install import install, wants_installing
 
 DEFAULT_PORT = 8000
 DEFAULT_SECRET = "whsec_sandbox"  # noqa: S105 - of a sandbox without real money
@@ -53,7 +53,7 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
 
 def build(environment: Environment) -> Flask:
     """The application over an installed schema. Raises psycopg.Error when it cannot be installed."""
-    if not is_installed(environment.dsn) or environment.owner_dsn != environment.dsn:
+    if environment.owner_dsn != environment.dsn or wants_installing(environment.dsn):
         install(environment.owner_dsn)
     return create_sandbox(
         dsn=environment.dsn,

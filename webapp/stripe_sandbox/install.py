@@ -24,12 +24,12 @@ def install(owner_dsn: str, *, app_role: str | None = "tallystick_app") -> None:
             _allow(connection, app_role)
 
 
-def is_installed(dsn: str) -> bool:
-    """Whether the schema is there and this connection may use it."""
+def wants_installing(dsn: str) -> bool:
+    """Whether the schema is absent, or belongs to the connecting role, which can then bring it up to date."""
     with psycopg.connect(dsn) as connection:
         row = connection.execute(
-            "SELECT coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace"
-            " WHERE nspname = 'stripe_sandbox'), false)"
+            "SELECT coalesce((SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace"
+            " WHERE nspname = 'stripe_sandbox'), true)"
         ).fetchone()
     return bool(row and row[0])
 

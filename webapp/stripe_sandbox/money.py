@@ -24,16 +24,18 @@ def decimals_of(currency: str) -> int:
     return 3 if currency in WITH_THREE_DECIMALS else 2
 
 
-def format_money(amount: int, currency: str, *, group: str = ",", point: str = ".") -> str:
-    """`1234` `eur` → `€12.34`; a currency without a sign of its own is written `12.34 CHF`."""
+def format_money(amount: int, currency: str, *, german: bool = False) -> str:
+    """`1234` `eur` → `€12.34`, in German `12,34 €`; a currency without a sign of its own: `12.34 CHF`."""
     places = decimals_of(currency)
     whole, fraction = divmod(abs(amount), 10**places)
-    digits = f"{whole:,}".replace(",", group)
-    if places:
-        digits += f"{point}{fraction:0{places}d}"
+    digits = f"{whole:,}" + (f".{fraction:0{places}d}" if places else "")
+    if german:
+        digits = digits.translate(str.maketrans(",.", ".,"))
     sign = "-" if amount < 0 else ""
     symbol = SYMBOLS.get(currency)
-    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{digits} {currency.upper()}"
+    if symbol is None or german:
+        return f"{sign}{digits}\N{NO-BREAK SPACE}{symbol or currency.upper()}"
+    return f"{sign}{symbol}{digits}"
 
 
 def require_chargeable(amount: int, currency: str, *, param: str) -> None:

@@ -116,12 +116,12 @@ class Texts:
         return LANGUAGES[self.lang][key]
 
     def fill(self, key: str, **values: str) -> str:
-        return self[key] % values
+        """Values are isolated: a price in Arabic text keeps its sign on its own side."""
+        isolated = {name: f"\u2068{value}\u2069" for name, value in values.items()}
+        return self[key] % (isolated if self.dir == "rtl" else values)
 
     def money(self, amount: int, currency: str) -> str:
-        if self.lang == "de":
-            return format_money(amount, currency, group=".", point=",")
-        return format_money(amount, currency)
+        return format_money(amount, currency, german=self.lang == "de")
 
 
 def choose_texts(asked: str | None, *, preferred: Iterable[str]) -> Texts:

@@ -65,6 +65,7 @@ def _new_session(
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
+        "client_secret": None,
         "collected_information": None,
         "consent": None,
         "consent_collection": None,
