@@ -1,7 +1,51 @@
-"""Api."""
+"""The JSON API at /api/v1: for the product's backend, with operator keys."""
 
-from flask import Flask
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from webapp.api import accounts, catalog, entries, grants, spends
+from webapp.api.endpoint import add_to
+from webapp.api.identifiers import AccountIds
+from webapp.api.openapi import PREFIX, describe
+from webapp.api.problems import problem_for_status
+from webapp.api.rate_limit import RateLimit
+from webapp.extensions import csrf, db, limiter
+
+ENDPOINTS = (
+    *accounts.ENDPOINTS,
+    *spends.ENDPOINTS,
+    *grants.ENDPOINTS,
+    *entries.ENDPOINTS,
+    *catalog.ENDPOINTS,
+)
 
 
 def register(app: Flask) -> None:
-    """Add this part to the application."""
+    """Serve the API and its OpenAPI document; everything under /api fails as a problem, never as a page."""
+    blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+    for one in ENDPOINTS:
+        add_to(blueprint, one)
+    csrf.exempt(blueprint)  # a key in a header is not sent by a browser on its own, and cookies have no say here
+    limiter.exempt(blueprint)
+    app.register_blueprint(blueprint)
+    app.extensions["api_rate_limit"] = RateLimit()
+    app.extensions["api_problem"] = problem_for_status
+    with app.app_context():
+        app.extensions["api_account_ids"] = AccountIds(db.engine)
+    if HTTPException not in app.error_handler_spec[None][None]:
+        app.register_error_handler(HTTPException, _problem_or_page)
+    if isinstance(app, APIFlask):
+        settings = app.config["SETTINGS"]
+
+        @app.spec_processor
+        def document(spec: Any) -> Any:
+            return describe(spec, ENDPOINTS, base_url=settings.base_url)
+
+
+def _problem_or_page(error: HTTPException) -> Response | HTTPException:
+    if request.path.startswith("/api/"):
+        return problem_for_status(error.code or 500, error)
+    return error

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from webapp.commands import database, people
+from webapp.commands import api_key, database, people
 
 
 def register(app: Flask) -> None:
@@ -10,3 +10,4 @@ def register(app: Flask) -> None:
     app.cli.add_command(database.db_group)
     app.cli.add_command(database.db_url)
     app.cli.add_command(people.admin_group)
+    app.cli.add_command(api_key.api_key_group)

@@ -1,0 +1,219 @@
+"""What the API answers with: the shapes of contract and OpenAPI in one place."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+
+from webapp import ledger
+from webapp.api.times import write_time
+
+UtcTime = Annotated[
+    datetime, PlainSerializer(write_time, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+
+class Answer(BaseModel):
+    """A body that we send."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ExpiringAnswer(Answer):
+    """`amount` credits that end at `expires_at`."""
+
+    amount: int
+    expires_at: UtcTime
+
+
+class AccountAnswer(Answer):
+    """An account and what it holds now; `account` is the name that the product gave it."""
+
+    account: str
+    external_id: str
+    name: str | None
+    kind: str
+    time_zone: str
+    overdraft_limit: int
+    metadata: dict[str, Any]
+    created_at: UtcTime
+    balance: int
+    held: int
+    available: int
+    debt: int
+    expiring: list[ExpiringAnswer]
+    version: str
+
+
+class BalanceAtAnswer(Answer):
+    """The balance of an account at the end of the moment `at`."""
+
+    account: str
+    at: UtcTime
+    balance: int
+
+
+class EntryAnswer(Answer):
+    """One line of an account's history; `amount` is signed credits, `id` is `external_id:seq`."""
+
+    id: str
+    account: str
+    seq: int
+    kind: str
+    amount: int
+    balance_after: int
+    feature: str | None
+    quantity: int | None
+    description: str
+    reference: str | None
+    metadata: dict[str, Any]
+    idempotency_key: str | None
+    actor: str
+    occurred_at: UtcTime
+    booked_at: UtcTime
+    hash: str
+
+
+class GrantEntryAnswer(EntryAnswer):
+    """The entry of a grant, and the grant's id."""
+
+    grant: int
+
+
+class DrawAnswer(Answer):
+    """The slice of one grant that an entry took (negative) or gave (positive)."""
+
+    grant: int
+    source: str
+    source_key: str | None
+    amount: int
+    expires_at: UtcTime | None
+
+
+class ExplainedEntryAnswer(EntryAnswer):
+    """An entry, which credits it touched and the arithmetic that led to its amount."""
+
+    grant: int | None
+    draws: list[DrawAnswer]
+    arithmetic: dict[str, Any] | None
+
+
+class EntriesAnswer(Answer):
+    """A page of history, newest first; pages may be short or empty while `next_cursor` is not null."""
+
+    data: list[EntryAnswer]
+    next_cursor: str | None
+
+
+class EstimateAnswer(Answer):
+    """What a spend would cost now and which credits it would draw; nothing is reserved.
+
+    `share_of_balance` is the part of `available` that it would take, 0 to 1; null when there is nothing.
+    """
+
+    cost: int
+    available: int
+    affordable: bool
+    share_of_balance: float | None
+    draws: list[DrawAnswer]
+    rate_card_version: int | None
+
+
+class PriceAnswer(Answer):
+    """Money in the currency's minor unit (cents; yen have none)."""
+
+    currency: str
+    price_minor: int
+
+
+class PackageAnswer(Answer):
+    """Credits that are bought once; null validity never expires."""
+
+    code: str
+    name: str
+    description: str
+    credits: int
+    valid_months: int | None
+    valid_days: int | None
+    popular: bool
+    who_may_buy: str
+    prices: list[PriceAnswer]
+
+
+class PlanAnswer(Answer):
+    """Credits each month; `billed` is never, monthly, yearly or once."""
+
+    code: str
+    name: str
+    description: str
+    credits_per_month: int
+    rollover_cap: int
+    billed: str
+    prices: list[PriceAnswer]
+
+
+class FeatureAnswer(Answer):
+    """What one unit of a feature costs by the rate card in force."""
+
+    feature: str
+    name: str
+    description: str
+    unit: str
+    credits_per_unit: int
+    rate_card_version: int
+
+
+class PackagesAnswer(Answer):
+    """The packages on sale."""
+
+    data: list[PackageAnswer]
+
+
+class PlansAnswer(Answer):
+    """The plans on offer."""
+
+    data: list[PlanAnswer]
+
+
+class FeaturesAnswer(Answer):
+    """What credits can be spent on."""
+
+    data: list[FeatureAnswer]
+
+
+def entry_members(entry: ledger.Entry, *, external_id: str) -> dict[str, Any]:
+    """The members that every answer about an entry has."""
+    return {
+        "id": f"{external_id}:{entry.seq}",
+        "account": external_id,
+        "seq": entry.seq,
+        "kind": entry.kind,
+        "amount": entry.amount,
+        "balance_after": entry.balance_after,
+        "feature": entry.feature,
+        "quantity": entry.quantity,
+        "description": entry.description,
+        "reference": entry.reference,
+        "metadata": entry.metadata,
+        "idempotency_key": entry.idempotency_key,
+        "actor": entry.actor,
+        "occurred_at": entry.occurred_at,
+        "booked_at": entry.booked_at,
+        "hash": bytes(entry.hash).hex(),
+    }
+
+
+def entry_answer(entry: ledger.Entry, *, external_id: str) -> EntryAnswer:
+    """The entry as every list and every write answers it."""
+    return EntryAnswer.model_construct(**entry_members(entry, external_id=external_id))
+
+
+def draw_answer(grant: ledger.Grant, *, amount: int) -> DrawAnswer:
+    """`amount` signed credits of that grant."""
+    return DrawAnswer(
+        grant=grant.grant_id,
+        source=grant.source,
+        source_key=grant.source_key,
+        amount=amount,
+        expires_at=grant.expires_at,
+    )

@@ -1,0 +1,197 @@
+"""What every call of the API goes through, in this order: key, rate, scope, idempotency key, query, body, work."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from flask import Blueprint, Response, current_app, request
+from flask_babel import gettext as _
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from webapp import ledger
+from webapp.api.authentication import authenticate, require_scope
+from webapp.api.keys import KnownKey
+from webapp.api.problems import Problem, in_callers_language, invalid, problem_for_status, respond
+from webapp.api.query import Parameter, read_query
+from webapp.api.refusals import problem_of_refusal
+from webapp.api.strict_json import read_object
+from webapp.api.unit import attempt, one_statement
+from webapp.api.validation import validated
+
+Body = TypeVar("Body", bound=BaseModel)
+Unit = Callable[[], AbstractContextManager[Session]]
+
+MOST_BODY_BYTES = 128 * 1024
+LONGEST_KEY = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[Body]):
+    """An authenticated and well-formed request. `idempotency_key` is empty for what changes nothing."""
+
+    key: KnownKey
+    body: Body
+    query: dict[str, Any]
+    idempotency_key: str
+
+    @property
+    def actor(self) -> str:
+        """How the ledger names who wrote an entry."""
+        return f"api:{self.key.prefix}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """`body` is sent with `status`; `replayed` says that an earlier request had done the work.
+
+    `changed_account` is our id of the account whose open tabs should look again.
+    """
+
+    body: BaseModel | str
+    status: int = 200
+    replayed: bool = False
+    changed_account: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One call of the API: what it takes, who may make it, and what does it."""
+
+    method: str
+    path: str
+    work: Callable[..., Reply]
+    answer: type[BaseModel]
+    status: int
+    scopes: tuple[str, ...]
+    body: type[BaseModel] | None
+    body_optional: bool
+    query: tuple[Parameter, ...]
+    unit: Unit
+    is_write: bool
+    problems: tuple[int, ...]
+
+
+def endpoint(
+    endpoints: list[Endpoint],
+    method: str,
+    path: str,
+    *,
+    answer: type[BaseModel],
+    status: int = 200,
+    scopes: tuple[str, ...] = (),
+    body: type[BaseModel] | None = None,
+    body_optional: bool = False,
+    query: tuple[Parameter, ...] = (),
+    unit: Unit = one_statement,
+    is_write: bool | None = None,
+    problems: tuple[int, ...] = (),
+) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
+    """Add the decorated function to `endpoints`. Any of `scopes` suffices; writes need an Idempotency-Key."""
+
+    def add(work: Callable[..., Reply]) -> Callable[..., Reply]:
+        endpoints.append(
+            Endpoint(
+                method=method,
+                path=path,
+                work=work,
+                answer=answer,
+                status=status,
+                scopes=scopes,
+                body=body,
+                body_optional=body_optional,
+                query=query,
+                unit=unit,
+                is_write=method != "GET" if is_write is None else is_write,
+                problems=problems,
+            )
+        )
+        return work
+
+    return add
+
+
+def add_to(blueprint: Blueprint, one: Endpoint) -> None:
+    """Serve the endpoint."""
+
+    def view(**path: str) -> Response:
+        with in_callers_language():
+            try:
+                return _serve(one, path)
+            except Problem as problem:
+                return respond(problem)
+            except ledger.LedgerRefusal as refusal:
+                return respond(problem_of_refusal(refusal))
+            except HTTPException as error:
+                return problem_for_status(error.code or 500, error)
+
+    blueprint.add_url_rule(one.path, one.work.__name__, view, methods=[one.method])
+
+
+def _serve(one: Endpoint, path: dict[str, str]) -> Response:
+    key = attempt(_authenticated)
+    headers = current_app.extensions["api_rate_limit"].take(key=key)
+    require_scope(key, scopes=one.scopes)
+    call: Call[Any] = Call(
+        key=key,
+        idempotency_key=_idempotency_key() if one.is_write else "",
+        query=read_query(one.query),
+        body=_body(one),
+    )
+
+    def work() -> Reply:
+        with one.unit() as session:
+            return one.work(session, call, **path)
+
+    reply = attempt(work)
+    if reply.changed_account is not None and not reply.replayed:
+        current_app.extensions["publish_balances"]([reply.changed_account])
+    return _response(reply, headers)
+
+
+def _authenticated() -> KnownKey:
+    with one_statement() as session:
+        return authenticate(session)
+
+
+def _response(reply: Reply, headers: dict[str, str]) -> Response:
+    text = reply.body if isinstance(reply.body, str) else reply.body.model_dump_json()
+    response = Response(text, status=reply.status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if reply.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    response.headers.extend({**headers, **reply.headers})
+    return response
+
+
+def _idempotency_key() -> str:
+    """The header, as UTF-8 where it is that. Raises 400 when it is missing, too long or not printable."""
+    given = request.headers.get("Idempotency-Key", "").strip()
+    with suppress(UnicodeError):  # else it is Latin-1, or text already
+        given = given.encode("latin-1").decode("utf-8")
+    if not given:
+        raise invalid(_("Send an Idempotency-Key header that names this request."), field="Idempotency-Key")
+    if len(given) > LONGEST_KEY or not given.isprintable():
+        detail = _("The Idempotency-Key header must be 1 to 255 printable characters.")
+        raise invalid(detail, field="Idempotency-Key")
+    return given
+
+
+def _body(one: Endpoint) -> BaseModel | None:
+    request.max_content_length = MOST_BODY_BYTES
+    raw = request.get_data(cache=False)
+    if one.body is None:
+        if raw:
+            raise invalid(_("This call takes no body."))
+        return None
+    if not raw and one.body_optional:
+        return validated(one.body, {})
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8") or encoding != "identity":
+        detail = _("Send the body as application/json in UTF-8, not compressed.")
+        raise Problem(415, "unsupported_media_type", detail, headers={"Accept": "application/json"})
+    return validated(one.body, read_object(raw))

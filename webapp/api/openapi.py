@@ -1,0 +1,159 @@
+"""The OpenAPI document, made from the endpoints themselves, so that it cannot say anything else."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from webapp.api.endpoint import Endpoint
+from webapp.api.keys import SCOPES
+from webapp.api.problems import MIMETYPE
+from webapp.api.query import Parameter
+
+PREFIX = "/api/v1"
+
+_COMMON_PROBLEMS = (400, 401, 403, 429, 503)
+_BODY_PROBLEMS = (413, 415)
+_MEANING = {
+    200: "Done, or done before.",
+    201: "Done.",
+    400: "`invalid_request`: the request is malformed; `field` says where.",
+    401: "`unauthorized`: the key is missing, unknown, expired or revoked.",
+    402: "`insufficient_credits`: with `required`, `available` and `buy_url`. The idempotency key stays unused.",
+    403: "`missing_scope` or `address_not_allowed`.",
+    404: "There is no such account or entry.",
+    409: "`in_progress`, or `source_key_conflict`.",
+    413: "`too_large`.",
+    415: "`unsupported_media_type`: JSON in UTF-8 is expected.",
+    422: "`idempotency_key_reused`, or `exceeds_spend`.",
+    429: "`rate_limited`: wait `Retry-After` seconds.",
+    503: "`unavailable`: wait `Retry-After` seconds and send the same request again.",
+}
+_PROBLEM = {
+    "type": "object",
+    "description": "What was refused and why (RFC 9457), in the language of Accept-Language.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "request_id": {"type": "string"},
+        "field": {"type": "string", "description": "What to mend."},
+        "errors": {"type": "array", "items": {"type": "object"}},
+        "required": {"type": "integer"},
+        "available": {"type": "integer"},
+        "buy_url": {"type": "string", "format": "uri"},
+    },
+}
+
+
+def describe(spec: dict[str, Any], endpoints: Iterable[Endpoint], *, base_url: str) -> dict[str, Any]:
+    """`spec` with our endpoints as its paths, their schemas, and how to authenticate."""
+    endpoints = list(endpoints)
+    models: list[type[BaseModel]] = []
+    for one in endpoints:
+        models += [model for model in (one.body, one.answer) if model is not None and model not in models]
+    references, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    schemas = {model: references[model, "validation"] for model in models}
+    paths: dict[str, Any] = {}
+    for one in endpoints:
+        path = PREFIX + re.sub(r"<(\w+)>", r"{\1}", one.path)
+        paths.setdefault(path, {})[one.method.lower()] = _operation(one, schemas)
+    return {
+        **spec,
+        "openapi": "3.1.0",
+        "servers": [{"url": base_url}],
+        "tags": [],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": f"An operator key, `tsk_…`. Scopes: {', '.join(f'`{scope}`' for scope in SCOPES)}.",
+                }
+            },
+        },
+    }
+
+
+def _operation(one: Endpoint, schemas: dict[type[BaseModel], Any]) -> dict[str, Any]:
+    summary = (one.work.__doc__ or "").strip()
+    problems = _COMMON_PROBLEMS + one.problems + (_BODY_PROBLEMS if one.body else ())
+    operation: dict[str, Any] = {
+        "operationId": one.work.__name__,
+        "summary": summary,
+        "description": f"Scope: {' or '.join(f'`{scope}`' for scope in one.scopes) or 'any'}.",
+        "parameters": [*_path_parameters(one.path), *map(_query_parameter, one.query), *_headers(one)],
+        "responses": {
+            **{str(status): _success(status, schemas[one.answer]) for status in _successes(one)},
+            **{str(status): _problem(status) for status in sorted(set(problems))},
+        },
+    }
+    if one.body is not None:
+        operation["requestBody"] = {
+            "required": not one.body_optional,
+            "content": {"application/json": {"schema": schemas[one.body]}},
+        }
+    return operation
+
+
+def _successes(one: Endpoint) -> tuple[int, ...]:
+    return (200, 201) if one.method == "PUT" or one.path == "/grants" else (one.status,)
+
+
+def _success(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": _MEANING[status],
+        "headers": {"Idempotent-Replayed": {"schema": {"type": "string", "const": "true"}}},
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": _MEANING[status],
+        "content": {MIMETYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"<(\w+)>", path)
+    ]
+
+
+def _query_parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if parameter.kind == "integer":
+        schema = {"type": "integer", "minimum": parameter.low, "maximum": parameter.high}
+        if parameter.default is not None:
+            schema["default"] = parameter.default
+    elif parameter.kind == "time":
+        schema["format"] = "date-time"
+    elif parameter.kind == "choice":
+        schema["enum"] = list(parameter.choices)
+    return {"name": parameter.name, "in": "query", "description": parameter.about, "schema": schema}
+
+
+def _headers(one: Endpoint) -> list[dict[str, Any]]:
+    if not one.is_write:
+        return []
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "description": "Your name for this request: sent again, it is answered again and done once.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ]

@@ -1,0 +1,59 @@
+"""What the ledger refuses, as problems."""
+
+from flask import current_app
+from flask_babel import gettext as _
+
+from webapp import ledger
+from webapp.api.problems import Problem, invalid
+from webapp.config import Settings
+
+
+def problem_of_refusal(refusal: ledger.LedgerRefusal) -> Problem:
+    """The problem that tells the caller, in the caller's language."""
+    match refusal:
+        case ledger.InsufficientCredits():
+            return _insufficient(required=refusal.required, available=refusal.available)
+        case ledger.InvalidRequest():
+            field = refusal.field.removeprefix("p_")
+            return invalid(_("“%(field)s” is not valid: %(reason)s.", field=field, reason=str(refusal)), field=field)
+        case ledger.AccountNotFound():
+            return account_not_found()
+        case ledger.EntryNotFound():
+            return entry_not_found()
+        case ledger.IdempotencyKeyReused():
+            return key_reused()
+        case ledger.SourceKeyConflict():
+            detail = _("This source key already names a grant with other content.")
+            return Problem(409, "source_key_conflict", detail)
+        case ledger.ExceedsSpend():
+            detail = _("Only %(left)s credits of this spend are left to refund.", left=refusal.left)
+            return Problem(422, "exceeds_spend", detail, left=refusal.left)
+    return Problem(422, refusal.code, _("The ledger refused this request."))
+
+
+def account_not_found() -> Problem:
+    return Problem(404, "account_not_found", _("There is no such account."))
+
+
+def entry_not_found() -> Problem:
+    return Problem(404, "entry_not_found", _("There is no such entry."))
+
+
+def key_reused() -> Problem:
+    detail = _("This Idempotency-Key already names another request on this account.")
+    return Problem(422, "idempotency_key_reused", detail)
+
+
+def _insufficient(*, required: int, available: int) -> Problem:
+    settings: Settings = current_app.config["SETTINGS"]
+    detail = _(
+        "%(required)s credits are needed and %(available)s are available.", required=required, available=available
+    )
+    return Problem(
+        402,
+        "insufficient_credits",
+        detail,
+        required=required,
+        available=available,
+        buy_url=f"{settings.base_url}/pricing",
+    )

@@ -1,0 +1,84 @@
+"""The units of work of the API: one statement, one snapshot, or one database transaction."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from flask import current_app
+from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from webapp import clock
+from webapp.api.problems import RETRY_AFTER_SECONDS, Problem
+from webapp.extensions import db
+
+Answer = TypeVar("Answer")
+
+ATTEMPTS = 3
+_REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing was written
+_LOCK_TIMEOUT = "55P03"
+_STATEMENT_TIMEOUT = "57014"
+_AWAY = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
+
+
+@contextmanager
+def one_statement() -> Iterator[Session]:
+    """Each statement commits by itself: a ledger call is one round trip, without BEGIN and COMMIT around it."""
+    with _session("AUTOCOMMIT") as session:
+        yield session
+
+
+@contextmanager
+def one_snapshot() -> Iterator[Session]:
+    """Several statements that read the same moment; for reading."""
+    with _session("REPEATABLE READ") as session:
+        yield session
+
+
+@contextmanager
+def _session(isolation_level: str) -> Iterator[Session]:
+    with Session(db.engine.execution_options(isolation_level=isolation_level)) as session:
+        clock.follow(session, movable=current_app.config["SANDBOX"])
+        yield session
+
+
+def attempt(work: Callable[[], Answer]) -> Answer:
+    """What `work` returns, tried whole again when the database asks for that or the connection had died.
+
+    Raises a Problem for what the database cannot do just now: 409 `in_progress` when another request holds the
+    account for over 5 s, 503 when it is away or overloaded.
+    """
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            return work()
+        except PoolTimeout as error:
+            raise _unavailable() from error
+        except DBAPIError as error:
+            if attempts_left and (error.connection_invalidated or sqlstate(error) in _REPEATABLE):
+                continue
+            raise _problem_of(error) or error from error
+    raise AssertionError("unreachable")
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's code for what went wrong; empty when the driver knows none."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _problem_of(error: DBAPIError) -> Problem | None:
+    code = sqlstate(error)
+    if code in (_LOCK_TIMEOUT, *_REPEATABLE):
+        detail = _("Another request is still working on this. Try again with the same key.")
+        return Problem(409, "in_progress", detail, headers={"Retry-After": "1"})
+    if code in _AWAY or code == _STATEMENT_TIMEOUT or code.startswith("08") or error.connection_invalidated:
+        return _unavailable()
+    if isinstance(error, OperationalError) and not code:
+        return _unavailable()
+    return None
+
+
+def _unavailable() -> Problem:
+    detail = _("The service cannot answer just now. Try again soon.")
+    return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
