@@ -27,13 +27,12 @@ BEGIN
     IF p_amount IS NULL OR p_amount NOT BETWEEN 1 AND 1000000000000000 THEN
         PERFORM ledger.check_amount(p_amount);
     END IF;
-    SELECT balance, debt, overdraft_limit, seq, head, booked_at, due_at,
-           (SELECT ahead FROM ledger.clock) AS clock_ahead
+    SELECT balance, debt, overdraft_limit, seq, head, booked_at, due_at
     INTO a FROM ledger.accounts WHERE account_id = p_account_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM ledger.lock_account(p_account_id);
     END IF;
-    v_now := greatest(clock_timestamp() + a.clock_ahead, a.booked_at);
+    v_now := greatest(clock_timestamp() + (SELECT ahead FROM ledger.clock), a.booked_at);
 
     SELECT * INTO entry FROM ledger.entries WHERE account_id = p_account_id AND idempotency_key = p_idempotency_key;
     replayed := FOUND;
