@@ -32,7 +32,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM ledger.lock_account(p_account_id);
     END IF;
-    v_now := greatest(clock_timestamp() + (SELECT ahead FROM ledger.clock), a.booked_at);
+    v_now := greatest(ledger.now(), a.booked_at);
 
     SELECT * INTO entry FROM ledger.entries WHERE account_id = p_account_id AND idempotency_key = p_idempotency_key;
     replayed := FOUND;
