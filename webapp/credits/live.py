@@ -29,22 +29,27 @@ _MARK_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """What the live fragment shows: the balance, its segments as a stick, and the signed account."""
+    """What the live fragment shows: the balance, its first grants as a stick, and the signed account."""
 
     balance: ledger.Balance
+    grants: list[ledger.Grant]
     segments: list[Segment]
     total: int
     ticket: str
 
 
-def show_balance(session: Session, *, account_id: int) -> Live:
-    """The balance for the navigation, read from the ledger; its version is known to Redis for some seconds."""
+def show_balance(session: Session, *, account_id: int, grants: int = 12) -> Live:
+    """The balance and its first `grants`, read from the ledger; Redis knows the version for some seconds.
+
+    Two statements. Raises ledger.AccountNotFound.
+    """
     mark = _mark(account_id)
     balance = ledger.balance(session, account_id=account_id)
-    grants = ledger.open_grants(session, account_id=account_id, limit=12)
+    first = ledger.open_grants(session, account_id=account_id, limit=grants)
     _remember(account_id, mark=mark, version=balance.version)
-    segments, total = segments_of(grants, balance=max(balance.balance, 0))
-    return Live(balance=balance, segments=segments, total=total, ticket=_signer().dumps(account_id))
+    segments, total = segments_of(first, balance=max(balance.balance, 0))
+    ticket = cast(str, _signer().dumps(account_id))
+    return Live(balance=balance, grants=first, segments=segments, total=total, ticket=ticket)
 
 
 def unchanged(*, ticket: str | None, version: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""A balance as a stick: segments in the order of burning, small neighbours merged, dates along the lower edge."""
+"""Sticks to draw: a balance, a cost, a payment; slivers merged, and labels only where they fit."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,33 +12,34 @@ _TINTS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A stretch of the stick: `amount` credits from `start`, of `count` grants.
+    """A stretch of a stick: `amount` credits from `start`, of `count` lots.
 
-    `tint` is 1 (soonest to be spent) to 4. `room` says how much of a label fits: 0 none, 1 the number on wide
-    screens, 2 the number, 3 number and words.
+    `tint` is 1 (first to be spent) to 4, 0 for what is no credit at all. `room` says how much of a label fits:
+    0 none, 1 the number on wide screens, 2 the number, 3 number and words. With `at_end` the label stands at the
+    stick's far end.
     """
 
     start: int
     amount: int
     tint: int
     count: int
-    first: Grant | None
     label: str = ""
+    expires_at: datetime | None = None
     room: int = 0
+    at_end: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A day on the lower edge: at `place` credits from the start at the present pace."""
+    """A day on the lower edge: at the present pace one gets there after `place` credits."""
 
-    place: int
-    at: datetime
-    label: str = ""
+    place: float
+    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stick:
-    """Everything that the drawing needs; amounts are credits."""
+    """Everything that the balance's drawing needs; amounts are credits, `pace` credits a day."""
 
     total: int
     held: int
@@ -47,31 +48,64 @@ class Stick:
     dates: list[Mark]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One lot before it is laid on a stick."""
+
+    amount: int
+    label: str = ""
+    expires_at: datetime | None = None
+    tint: int | None = None
+
+
 def segments_of(grants: list[Grant], *, balance: int) -> tuple[list[Segment], int]:
     """(segments, total) of the first grants in burn order and, as one more segment, of what they leave of `balance`."""
-    pieces = [(grant.remaining, grant) for grant in grants if grant.remaining > 0]
-    total = max(balance, sum(amount for amount, _ in pieces))
-    rest = total - sum(amount for amount, _ in pieces)
-    merged: list[list[tuple[int, Grant | None]]] = []
-    for piece in [*pieces, *([(rest, None)] if rest else [])]:
-        if merged and _sliver(merged[-1], total) and piece[0] < SLIVER * total:
-            merged[-1].append(piece)
+    pieces = [Piece(amount=g.remaining, label=g.description, expires_at=g.expires_at) for g in grants if g.remaining]
+    rest = balance - sum(piece.amount for piece in pieces)
+    if rest > 0:
+        pieces.append(Piece(amount=rest))
+    return lay(pieces), sum(piece.amount for piece in pieces)
+
+
+def lay(pieces: list[Piece]) -> list[Segment]:
+    """The pieces one after the other; neighbouring slivers are one segment, whose `count` says of how many."""
+    total = sum(piece.amount for piece in pieces)
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        if groups and piece.tint is None and _is_sliver(piece, total) and all(_is_sliver(p, total) for p in groups[-1]):
+            groups[-1].append(piece)
         else:
-            merged.append([piece])
-    segments, start = [], 0
-    for position, group in enumerate(merged):
-        amount = sum(size for size, _ in group)
-        tint = min(position, _TINTS - 1) + 1
-        segments.append(Segment(start=start, amount=amount, tint=tint, count=len(group), first=group[0][1]))
+            groups.append([piece])
+    segments: list[Segment] = []
+    start = 0
+    for group in groups:
+        amount = sum(piece.amount for piece in group)
+        segments.append(
+            Segment(
+                start=start,
+                amount=amount,
+                tint=group[0].tint if group[0].tint is not None else min(len(segments) + 1, _TINTS),
+                count=len(group),
+                label=group[0].label,
+                expires_at=group[0].expires_at,
+                room=_room(amount, total),
+            )
+        )
         start += amount
-    return [replace(segment, room=room(segment.amount, total)) for segment in segments], total
+    return _last_at_end(segments)
 
 
-def room(amount: int, total: int) -> int:
-    """How much of a label fits over `amount` of a stick of `total`."""
+def _last_at_end(segments: list[Segment]) -> list[Segment]:
+    """A short last segment's label stands at the end, when the one before leaves it the place."""
+    if len(segments) > 1 and segments[-1].room < 3 and segments[-2].room == 3:
+        segments[-1] = replace(segments[-1], at_end=True, room=max(segments[-1].room, 2))
+    return segments
+
+
+def _is_sliver(piece: Piece, total: int) -> bool:
+    return piece.amount < SLIVER * total and piece.tint is None
+
+
+def _room(amount: int, total: int) -> int:
     share = amount / total if total else 0
     return 3 if share >= 0.28 else 2 if share >= 0.15 else 1 if share >= SLIVER else 0
-
-
-def _sliver(group: list[tuple[int, Grant | None]], total: int) -> bool:
-    return all(size < SLIVER * total for size, _ in group)

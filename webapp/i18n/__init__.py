@@ -3,7 +3,7 @@
 from flask import Flask
 
 from webapp.extensions import babel
-from webapp.i18n import catalogs, content, formats, language, locale
+from webapp.i18n import catalogs, content, formats, locale
 
 
 def register(app: Flask) -> None:
@@ -14,5 +14,4 @@ def register(app: Flask) -> None:
     catalogs.register(app)
     content.register(app)
     formats.register(app)
-    language.register(app)
     locale.register(app)

@@ -21,6 +21,7 @@ def register(app: Flask) -> None:
         compact=compact,
         signed=signed,
         money=money,
+        price=price,
         per_credit=per_credit,
         percent=percent,
         day=day,
@@ -61,6 +62,15 @@ def money(minor: int, currency: str) -> str:
     """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
     amount = Decimal(minor).scaleb(-get_currency_precision(currency))
     return numbers.format_currency(amount, currency, locale=_locale())
+
+
+def price(minor: int, currency: str) -> str:
+    """Money for a price tag: as `money`, without decimals where they would be zeros: €9."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    if amount != amount.to_integral_value():
+        return money(minor, currency)
+    pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
+    return numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False)
 
 
 def per_credit(minor: int, credits: int, currency: str) -> str:

@@ -60,10 +60,10 @@ def scale_marks(total: int) -> list[int]:
 
 
 def cuts(credits: int) -> list[str]:
-    """The notches that stand for `credits` on a voucher: `l` for 10,000, `m` for 1,000, empty for 100; at most 12."""
+    """The notches that stand for `credits` on a voucher: `l` for 10,000, `m` for 1,000, empty for 100; at most 6."""
     large, rest = divmod(credits, 10_000)
     middle, rest = divmod(rest, 1_000)
-    return (["l"] * min(large, 12) + ["m"] * middle + [""] * (rest // 100))[:12]
+    return (["l"] * min(large, 6) + ["m"] * middle + [""] * (rest // 100))[:6]
 
 
 def _short(value: float) -> str:

@@ -1,0 +1,57 @@
+"""Entries as rows of a table: named, grouped by day, with the balance column's stick."""
+
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from itertools import groupby
+
+from sqlalchemy.orm import Session
+
+from webapp.credits.naming import entry_detail, entry_title
+from webapp.ledger import Entry
+
+# The stick is never narrower than the number that stands on it, in thousandths of the column.
+_NARROWEST = 560
+_NARROWEST_FOR_LONG = 880
+_WIDEST = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An entry with its name, and the stick's width here and in the row above (thousandths; None at the top)."""
+
+    entry: Entry
+    title: str
+    detail: str
+    width: int
+    width_above: int | None
+
+
+def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
+    """The entries, newest first, as rows of one table."""
+    widths = _widths([entry.balance_after for entry in entries])
+    return [
+        Row(
+            entry=entry,
+            title=entry_title(session, entry),
+            detail=entry_detail(session, entry),
+            width=widths[place],
+            width_above=widths[place - 1] if place else None,
+        )
+        for place, entry in enumerate(entries)
+    ]
+
+
+def by_day(rows: list[Row], *, zone: tzinfo) -> list[tuple[date, list[Row]]]:
+    """The rows under the day on which each counts, in the reader's zone."""
+    keyed = groupby(rows, key=lambda row: row.entry.occurred_at.astimezone(zone).date())
+    return [(day, list(group)) for day, group in keyed]
+
+
+def _widths(balances: list[int]) -> list[int]:
+    """The least and the greatest balance of the page span the free part of the column, so that changes show."""
+    if not balances:
+        return []
+    low, high = min(balances), max(balances)
+    narrowest = _NARROWEST if max(abs(low), high) < 10**12 else _NARROWEST_FOR_LONG
+    span = _WIDEST - narrowest
+    return [_WIDEST if high == low else narrowest + span * (value - low) // (high - low) for value in balances]

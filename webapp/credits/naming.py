@@ -1,0 +1,94 @@
+"""What entries and grants are called, in the reader's language."""
+
+from flask import g
+from flask_babel import get_translations
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.catalog.rate_card import Feature
+from webapp.i18n.content import translate
+from webapp.ledger import Entry, Grant
+
+KINDS = ("spend", "grant", "refund", "expire", "revoke", "restore")
+
+
+def kind_label(kind: str) -> str:
+    """What happened, in one word."""
+    labels = {
+        "spend": _("Spent"),
+        "grant": _("Granted"),
+        "purchase": _("Bought"),
+        "refund": _("Returned"),
+        "expire": _("Expired"),
+        "revoke": _("Taken back"),
+        "restore": _("Restored"),
+    }
+    return labels.get(kind, kind)
+
+
+def feature_names(session: Session) -> dict[str, str]:
+    """The name of every feature that there is or was, in the reader's language. One statement a request."""
+    if "feature_names" not in g:
+        rows = session.execute(select(Feature.key, Feature.name).order_by(Feature.position, Feature.key))
+        g.feature_names = {key: translate("feature", key, name) for key, name in rows}
+    names: dict[str, str] = g.feature_names
+    return names
+
+
+def feature_name(session: Session, key: str) -> str:
+    return feature_names(session).get(key, key)
+
+
+def entry_title(session: Session, entry: Entry) -> str:
+    """What the entry was about: the feature, the package, or what happened."""
+    if entry.kind == "spend":
+        return feature_name(session, entry.feature) if entry.feature else entry.description or kind_label("spend")
+    if entry.kind in ("purchase", "grant"):
+        return grant_words(entry.description, of_purchase=entry.kind == "purchase") or kind_label(entry.kind)
+    return kind_label(entry.kind)
+
+
+def entry_detail(session: Session, entry: Entry) -> str:
+    """The rest that helps to recognise it; may be empty. Written by people: to be escaped, as all text is."""
+    if entry.kind == "spend":
+        return entry.description if entry.feature else entry.reference or ""
+    if entry.kind in ("purchase", "grant"):
+        return kind_label(entry.kind)
+    if entry.kind == "expire":
+        return grant_words(entry.description, of_purchase=None)
+    return entry.description
+
+
+def grant_name(grant: Grant) -> str:
+    """What a grant is called."""
+    return grant_words(grant.description, of_purchase=grant.source == "purchase") or kind_label("grant")
+
+
+def grant_words(description: str, *, of_purchase: bool | None) -> str:
+    """A grant's description in the reader's language: a package's name, or one of our own texts; else as it is."""
+    if not description:
+        return ""
+    if of_purchase or of_purchase is None:
+        name = translate("package", "", description)
+        if name != description or of_purchase:
+            return name
+    return str(get_translations().ugettext(description))
+
+
+def actor_name(actor: str, *, own: str) -> str:
+    """Who did it; `own` is how the ledger names the reader."""
+    if actor == own:
+        return _("You")
+    kind = actor.partition(":")[0]
+    names = {
+        "sign-up": _("At sign-up"),
+        "ledger": _("By itself, when the time came"),
+        "stripe": _("The payment service"),
+        "billing": _("The payment service"),
+        "api": _("The product, through its interface"),
+        "key": _("The product, through its interface"),
+        "user": _("Another person"),
+        "admin": _("The operator"),
+    }
+    return names.get(kind, actor)

@@ -1,0 +1,164 @@
+"""GET /credits: the balance, what it is made of, how long it lasts, and the latest entries."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user, login_required
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.credits.entry_rows import Row, rows_of
+from webapp.credits.live import Live, show_balance
+from webapp.credits.naming import grant_name
+from webapp.credits.pace import Pace, read_pace
+from webapp.credits.stick import Mark, Segment, Stick
+from webapp.database import unit_of_work
+from webapp.i18n.formats import compact, credits_number, day, short_day
+from webapp.i18n.locale import known_zone
+from webapp.layout.drawing import scale_steps
+
+GRANTS = 100
+LATEST = 7
+_LOW_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantRow:
+    """A grant on the page: `spent_by` is when the present pace has used it up, `late` that it expires before."""
+
+    name: str
+    tint: int
+    grant: ledger.Grant
+    spent_by: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """The last days as bars; numbers are credits."""
+
+    bars: list[tuple[int, int]]
+    top: int
+    step: int
+    labels: list[tuple[int, str]]
+    peak: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Everything that the page shows."""
+
+    live: Live
+    stick: Stick | None
+    pace: Pace
+    chart: Chart | None
+    lasts_until: datetime | None
+    low: bool
+    grants: list[GrantRow]
+    more: int
+    latest: list[Row]
+
+
+@login_required
+def show_credits() -> ResponseReturnValue:
+    """The page, or for htmx the part of it that follows the balance."""
+    with unit_of_work() as session:
+        now = ledger.now(session)
+        overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
+    part = request.headers.get("HX-Target") == "credits"
+    template = "credits/_overview.html" if part else "credits/overview.html"
+    return render_template(template, o=overview, live=overview.live, now=now, stick_in_words=in_words)
+
+
+def read_overview(session: Session, *, account_id: int, zone: str, now: datetime) -> Overview:
+    """What the page shows of the account; bounded reads only, however long its history is."""
+    live = show_balance(session, account_id=account_id, grants=GRANTS)
+    pace = read_pace(session, account_id=account_id, newest_seq=live.balance.seq, now=now, zone=known_zone(zone))
+    page = ledger.entries(session, account_id=account_id, limit=LATEST)
+    lasts_until = pace.reached_at(live.balance.available, now=now) if live.balance.available > 0 else None
+    shown = sum(grant.remaining for grant in live.grants)
+    return Overview(
+        live=live,
+        stick=_stick(live, pace, now) if live.total else None,
+        pace=pace,
+        chart=_chart(pace) if pace.whole and pace.spent else None,
+        lasts_until=lasts_until,
+        low=lasts_until is not None and lasts_until - now < timedelta(days=_LOW_DAYS),
+        grants=_grant_rows(live, pace, now),
+        more=max(live.balance.balance + live.balance.debt - shown, 0),
+        latest=rows_of(session, page.entries),
+    )
+
+
+def _grant_rows(live: Live, pace: Pace, now: datetime) -> list[GrantRow]:
+    rows: list[GrantRow] = []
+    before = 0
+    for grant in live.grants:
+        before += grant.remaining
+        spent_by = pace.reached_at(before, now=now)
+        late = grant.expires_at is not None and spent_by is not None and spent_by > grant.expires_at
+        tint = next((s.tint for s in live.segments if before <= s.start + s.amount), 4)
+        rows.append(GrantRow(name=grant_name(grant), tint=tint, grant=grant, spent_by=spent_by, late=late))
+    return rows
+
+
+def _stick(live: Live, pace: Pace, now: datetime) -> Stick:
+    segments = [replace(segment, label=_label(segment)) for segment in live.segments]
+    return Stick(
+        total=live.total,
+        held=live.balance.held,
+        pace=pace.per_day,
+        segments=segments,
+        dates=_dates(live.total, pace, now),
+    )
+
+
+def _label(segment: Segment) -> str:
+    if segment.count > 1:
+        return ngettext("in %(num)s grant", "in %(num)s grants", segment.count)
+    return short_day(segment.expires_at) if segment.expires_at else _("never expire")
+
+
+def _dates(total: int, pace: Pace, now: datetime) -> list[Mark]:
+    """Three days on the way and the last one; none where the pace leads nowhere in ten years."""
+    end = pace.reached_at(total, now=now)
+    if end is None or end - now < timedelta(days=2):
+        return []
+    way = [Mark(place=total * part / 4, label=short_day(now + (end - now) * part / 4)) for part in (1, 2, 3)]
+    return [*way, Mark(place=total, label=short_day(end))]
+
+
+def _chart(pace: Pace) -> Chart:
+    peak = max(spent for _day, spent in pace.days)
+    step = scale_steps(max(peak, 1))[2]
+    days = pace.days
+    labels = [(n, short_day(days[n][0])) for n in (2, 9, 16, 23)]
+    return Chart(
+        bars=[(place, spent) for place, (_day, spent) in enumerate(days)],
+        top=-(-max(peak, 1) // step) * step,
+        step=step,
+        labels=[*labels, (len(days), _("Today"))],
+        peak=peak,
+    )
+
+
+def in_words(overview: Overview) -> str:
+    """The stick's title: the same facts as text."""
+    parts = [
+        _("%(amount)s expire on %(day)s", amount=credits_number(row.grant.remaining), day=day(row.grant.expires_at))
+        if row.grant.expires_at
+        else _("%(amount)s never expire", amount=credits_number(row.grant.remaining))
+        for row in overview.grants[:6]
+    ]
+    if len(overview.grants) > 6 or overview.more:
+        parts.append(_("the rest stands in the table below"))
+    words: str = _(
+        "Balance of %(total)s credits as a stick in the order of spending: %(parts)s.",
+        total=compact(overview.live.total),
+        parts=", ".join(parts),
+    )
+    return words

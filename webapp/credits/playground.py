@@ -1,0 +1,163 @@
+"""GET and POST /credits/playground: spend on sample features in sandbox mode, with the cost shown first."""
+
+import secrets
+from dataclasses import dataclass
+
+from flask import abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.catalog.rate_card import QuantityOutOfBounds, Quote, RatedFeature, UnknownFeature, list_features, quote
+from webapp.credits.live import Live, show_balance
+from webapp.credits.naming import feature_names
+from webapp.database import unit_of_work
+from webapp.ledger import Entry
+
+_MOST_DIGITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What is about to be spent: its cost, what is left after it, what is missing."""
+
+    quote: Quote
+    available: int
+    left: int
+    missing: int
+
+    @property
+    def over_half(self) -> bool:
+        return self.missing == 0 and self.quote.credits * 2 > self.available
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playground:
+    """Everything that the page shows; `quantity` as it was written."""
+
+    features: list[RatedFeature]
+    names: dict[str, str]
+    feature: str
+    quantity: str
+    offer: Offer | None
+    errors: dict[str, str]
+    live: Live
+    spent: Entry | None
+    key: str
+
+
+@login_required
+def show_playground() -> ResponseReturnValue:
+    """The page, with the cost of what the URL chose; changes nothing. 404 outside sandbox mode."""
+    return _page(form=request.args.to_dict(), key=secrets.token_urlsafe(16), spent=request.args.get("spent"))
+
+
+@login_required
+def spend_on_feature() -> ResponseReturnValue:
+    """The credits are spent, once however often this very form is sent; then 303 to the page that says so.
+
+    422 with the reason when the choice means nothing or the credits don't suffice; nothing was written then.
+    """
+    _only_in_sandbox()
+    form = request.form.to_dict()
+    key = form.get("key", "")
+    if not (key.isascii() and key.isprintable() and 8 <= len(key) <= 100):
+        abort(400)
+    quantity, errors = _quantity(form.get("quantity", "1"))
+    if errors:
+        return _page(form=form, key=secrets.token_urlsafe(16)), 422
+    try:
+        with unit_of_work() as session:
+            written = _spend(session, feature=form.get("feature", ""), quantity=quantity, key=key)
+    except (UnknownFeature, QuantityOutOfBounds, ledger.InsufficientCredits):
+        return _page(form=form, key=secrets.token_urlsafe(16)), 422
+    except ledger.IdempotencyKeyReused:
+        return _page(form=form, key=secrets.token_urlsafe(16), changed=True), 422
+    entry = written.entry
+    target = url_for("credits.playground", feature=entry.feature, quantity=entry.quantity, spent=entry.seq)
+    return redirect(target, 303)
+
+
+def _spend(session: Session, *, feature: str, quantity: int, key: str) -> ledger.Written:
+    cost = quote(session, feature=feature, quantity=quantity)
+    return ledger.spend(
+        session,
+        account_id=current_user.account_id,
+        amount=cost.credits,
+        idempotency_key=f"playground:{key}",
+        actor=current_user.actor,
+        feature=cost.feature,
+        quantity=cost.quantity,
+        pricing=cost.pricing,
+        request=["playground", feature, quantity],
+    )
+
+
+def _page(*, form: dict[str, str], key: str, spent: str | None = None, changed: bool = False) -> str:
+    _only_in_sandbox()
+    with unit_of_work() as session:
+        playground = _read(session, form=form, key=key, spent=spent)
+    if changed:
+        playground.errors["feature"] = _("This form was already used for something else. Send it once more.")
+    part = request.headers.get("HX-Target") == "playground"
+    template = "credits/_playground.html" if part else "credits/playground.html"
+    return render_template(template, p=playground, live=playground.live)
+
+
+def _read(session: Session, *, form: dict[str, str], key: str, spent: str | None) -> Playground:
+    account_id = current_user.account_id
+    features = list_features(session)
+    live = show_balance(session, account_id=account_id)
+    feature = form.get("feature") or (features[0].key if features else "")
+    raw = form.get("quantity", "1").strip()[:40]
+    quantity, errors = _quantity(raw)
+    offer = None
+    if not errors:
+        offer, errors = _offer(session, feature=feature, quantity=quantity)
+    return Playground(
+        features=features,
+        names=feature_names(session),
+        feature=feature,
+        quantity=raw,
+        offer=offer,
+        errors=errors,
+        live=live,
+        spent=_own_entry(session, account_id, spent),
+        key=key,
+    )
+
+
+def _offer(session: Session, *, feature: str, quantity: int) -> tuple[Offer | None, dict[str, str]]:
+    try:
+        cost = quote(session, feature=feature, quantity=quantity)
+    except UnknownFeature:
+        return None, {"feature": _("There is no such feature.")}
+    except QuantityOutOfBounds:
+        return None, {"quantity": _("That is more than anybody could pay.")}
+    available = ledger.spendable(session, account_id=current_user.account_id, feature=cost.feature)
+    left = available - cost.credits
+    return Offer(quote=cost, available=available, left=max(left, 0), missing=max(-left, 0)), {}
+
+
+def _quantity(raw: str) -> tuple[int, dict[str, str]]:
+    raw = raw.strip()
+    if not (raw.isascii() and raw.isdecimal() and len(raw) <= _MOST_DIGITS and int(raw) > 0):
+        return 0, {"quantity": _("The quantity must be a whole number from 1.")}
+    return int(raw), {}
+
+
+def _own_entry(session: Session, account_id: int, seq: str | None) -> Entry | None:
+    """The entry that the redirect after a spend names, when it is the reader's."""
+    if not (seq and seq.isascii() and seq.isdecimal() and len(seq) < 19):
+        return None
+    try:
+        return ledger.entry(session, account_id=account_id, seq=int(seq))
+    except ledger.EntryNotFound:
+        return None
+
+
+def _only_in_sandbox() -> None:
+    if not current_app.config["SANDBOX"]:
+        abort(404)

@@ -1,0 +1,162 @@
+"""GET /credits/entries/<seq>: why an entry is there, as a split stick and as a record."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, render_template
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user, login_required
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name
+from webapp.credits.stick import Piece, Segment, lay
+from webapp.database import unit_of_work
+from webapp.i18n.formats import credits_number
+from webapp.ledger import Entry
+
+_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostLine:
+    """One line of the arithmetic: `quantity` × `each` = `credits`."""
+
+    name: str
+    quantity: int | None
+    each: int | None
+    credits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """What the entry did to one grant, in credits without sign; a debt has no grant."""
+
+    name: str
+    credits: int
+    tint: int
+    grant: ledger.Grant | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """Everything that the page shows of one entry."""
+
+    entry: Entry
+    title: str
+    question: str
+    total: int
+    lines: list[CostLine]
+    slices: list[Slice]
+    parts: list[Segment]
+    halves: list[Segment]
+    about: Entry | None
+    actor: str
+    rate_card_version: int | None
+
+
+@login_required
+def show_entry(seq: int) -> ResponseReturnValue:
+    """The explanation of the reader's own entry; 404 for any other."""
+    with unit_of_work() as session:
+        why = explain(session, account_id=current_user.account_id, seq=seq, own_actor=current_user.actor)
+    return render_template("credits/entry.html", why=why, e=why.entry)
+
+
+def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> Why:
+    """Why the account has that entry. 404 when it has none."""
+    if not 0 < seq <= _MOST:
+        abort(404)
+    try:
+        entry = ledger.entry(session, account_id=account_id, seq=seq)
+    except ledger.EntryNotFound:
+        abort(404)
+    draws = ledger.draws(session, account_id=account_id, seq=seq)
+    about = ledger.entry(session, account_id=account_id, seq=entry.about_seq) if entry.about_seq else None
+    lines = _lines(session, entry)
+    slices = _slices(entry, draws)
+    total = sum(part.credits for part in slices)
+    return Why(
+        entry=entry,
+        title=entry_title(session, entry),
+        question=_question(entry),
+        total=total,
+        lines=lines,
+        slices=slices,
+        parts=lay([Piece(amount=line.credits, label=_line_label(line), tint=4) for line in lines]),
+        halves=lay([Piece(amount=s.credits, label=s.name, tint=s.tint) for s in slices]),
+        about=about,
+        actor=actor_name(entry.actor, own=own_actor),
+        rate_card_version=_version(entry.pricing),
+    )
+
+
+def _question(entry: Entry) -> str:
+    number = abs(entry.amount)
+    words = {"number": credits_number(number)}
+    if entry.kind == "spend":
+        return ngettext(
+            "Why was I charged %(number)s credit?", "Why was I charged %(number)s credits?", number, **words
+        )
+    if entry.kind in ("grant", "purchase"):
+        return ngettext(
+            "Where does %(number)s credit come from?", "Where do %(number)s credits come from?", number, **words
+        )
+    if entry.kind == "refund":
+        return ngettext("Why was %(number)s credit returned?", "Why were %(number)s credits returned?", number, **words)
+    if entry.kind == "expire":
+        return ngettext("Why did %(number)s credit expire?", "Why did %(number)s credits expire?", number, **words)
+    if entry.kind == "revoke":
+        return ngettext(
+            "Why was %(number)s credit taken back?", "Why were %(number)s credits taken back?", number, **words
+        )
+    return ngettext("Why did %(number)s credit come back?", "Why did %(number)s credits come back?", number, **words)
+
+
+def _lines(session: Session, entry: Entry) -> list[CostLine]:
+    """The arithmetic as it was kept with the entry; one line without arithmetic where there is none that adds up."""
+    total = abs(entry.amount)
+    kept = (entry.pricing or {}).get("lines")
+    lines = [line for line in map(_whole_line, kept) if line] if isinstance(kept, list) else []
+    name = entry_title(session, entry)
+    if not lines or sum(line["credits"] for line in lines) != total:
+        return [CostLine(name=name, quantity=entry.quantity, each=None, credits=total)]
+    return [
+        CostLine(
+            name=feature_name(session, line["feature"]) if line.get("feature") else name,
+            quantity=line.get("quantity"),
+            each=line.get("credits_per_unit"),
+            credits=line["credits"],
+        )
+        for line in lines
+    ]
+
+
+def _whole_line(line: Any) -> dict[str, Any] | None:
+    return line if isinstance(line, dict) and type(line.get("credits")) is int and line["credits"] > 0 else None
+
+
+def _line_label(line: CostLine) -> str:
+    if line.quantity and line.each:
+        return f"{credits_number(line.quantity)} × {credits_number(line.each)}"
+    return line.name
+
+
+def _slices(entry: Entry, draws: list[ledger.Draw]) -> list[Slice]:
+    """Its draws, and the change of debt that makes up the difference to its amount."""
+    slices = [
+        Slice(name=grant_name(d.grant), credits=abs(d.amount), tint=min(place + 1, 4), grant=d.grant)
+        for place, d in enumerate(draws)
+        if d.amount
+    ]
+    owed = abs(sum(d.amount for d in draws) - entry.amount)
+    if owed:
+        slices.append(Slice(name=_("Owed"), credits=owed, tint=0, grant=None))
+    return slices
+
+
+def _version(pricing: dict[str, Any] | None) -> int | None:
+    version = (pricing or {}).get("rate_card_version")
+    return version if type(version) is int else None
