@@ -3,15 +3,20 @@
 import os
 from functools import cache
 
-from flask import Flask
+from flask import Flask, current_app
+
+
+def application() -> Flask:
+    """The application in whose context we are, as on the command line; else the one of the environment."""
+    if current_app:
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        return app
+    return _of_environment()
 
 
 @cache
-def application() -> Flask:
-    """create_app() of the environment, once a process.
-
-    A forked child gives up the connections that it inherited: they are its parent's.
-    """
+def _of_environment() -> Flask:
+    """create_app(), once a process. A forked child gives up the connections that it inherited: its parent's."""
     from webapp import create_app
 
     app = create_app()

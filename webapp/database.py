@@ -13,7 +13,7 @@ from flask import Flask, current_app
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
-from webapp import clock, outbox
+from webapp import clock, ledger, outbox
 from webapp.extensions import db
 
 log = structlog.get_logger()
@@ -36,23 +36,32 @@ def sqlalchemy_url(url: str) -> str:
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
-    """One database transaction: committed at the end, rolled back whole on any error.
-
-    After the commit the outbox rows written in it are handed to RQ. When Redis is away that is only logged: the
-    sweeper hands them out later.
-    """
+    """One database transaction: committed at the end, rolled back whole on any error; then `after_commit`."""
     session = db.session
-    clock.follow(session(), movable=current_app.config["SANDBOX"])
     try:
+        clock.follow(session(), movable=current_app.config["SANDBOX"])
         yield session()
         session.commit()
     except BaseException:
         session.rollback()
         outbox.take_pending(session())
+        ledger.take_changed(session())
         raise
-    pending = outbox.take_pending(session())
+    after_commit(session())
+
+
+def after_commit(session: Session) -> None:
+    """Tell the rest of the world what `session` has just committed.
+
+    The outbox rows written in it are handed to RQ, and open tabs learn of balances that changed. When Redis is away
+    that is only logged: the sweeper hands rows out later, and tabs ask again within seconds.
+    """
+    pending = outbox.take_pending(session)
     if pending:
         current_app.extensions["enqueue"](pending)
+    changed = ledger.take_changed(session)
+    if changed:
+        current_app.extensions["publish_balances"](changed)
 
 
 def configure(app: Flask, *, database_url: str, database_owner_url: str | None) -> None:
@@ -113,14 +122,10 @@ def upgrade(*, owner_url: str, database_url: str | None = None, sandbox: bool = 
 
 def _prepare_roles(connection: Connection, *, login: str | None) -> None:
     """The application's role exists, and `login` is a member of it."""
-    exists = connection.execute(
-        text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}
-    ).first()
+    exists = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}).first()
     if exists is None:
         connection.execute(text(f"CREATE ROLE {APP_ROLE} NOLOGIN"))
-    member = connection.execute(
-        text("SELECT pg_has_role(:login, :role, 'MEMBER')"), {"login": login, "role": APP_ROLE}
-    )
+    member = connection.execute(text("SELECT pg_has_role(:login, :role, 'MEMBER')"), {"login": login, "role": APP_ROLE})
     if not member.scalar_one():
         quoted = connection.execute(text("SELECT quote_ident(:login)"), {"login": login}).scalar_one()
         connection.execute(text(f"GRANT {APP_ROLE} TO {quoted}"))

@@ -5,7 +5,8 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Add the pricing page, the checkout, the webhook and the client of Stripe to the application."""
-    from webapp.billing import stripe_api, webhook
+    from webapp.billing import checkout_pages, pricing_page, return_page, stripe_api, webhook
 
     stripe_api.configure(app, app.config["SETTINGS"])
-    app.register_blueprint(webhook.blueprint)
+    for page in (pricing_page, checkout_pages, return_page, webhook):
+        app.register_blueprint(page.blueprint)

@@ -1,0 +1,39 @@
+"""A shop with Stripe behind it: the real SDK over HTTP against the sandbox, whose events a test delivers itself.
+
+The sandbox sends nothing by itself here: `shop.deliver(event)` posts an event to the webhook as Stripe would, in
+whatever order and as often as the test likes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.billing.shop import Buyer, Shop
+from tests.stripe_sandbox.conftest import serve
+from webapp.catalog.install import install_shipped_catalog
+from webapp.database import unit_of_work
+from webapp.stripe_sandbox import create_sandbox, install
+
+
+@pytest.fixture(scope="session")
+def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
+    install(servers.owner_url)
+
+    def make(url: str) -> Flask:
+        return create_sandbox(
+            dsn=servers.database_url, base_url=url, webhook_url=None, webhook_secret="whsec_sandbox", background=False
+        )
+
+    with serve(make) as url:
+        app = make_app(servers, STRIPE_API_BASE=url)
+        with app.app_context(), unit_of_work() as session:
+            install_shipped_catalog(session)
+        yield Shop(app=app, sandbox_url=url)
+
+
+@pytest.fixture
+def buyer(shop: Shop) -> Buyer:
+    """Somebody who has just signed up."""
+    return shop.new_buyer()

@@ -1,0 +1,163 @@
+"""POST /stripe/webhook believes nobody."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.billing.shop import Buyer, Shop, sign
+from webapp.billing.events import StripeEvent
+
+
+@pytest.fixture
+def completed(shop: Shop, buyer: Buyer) -> dict[str, Any]:
+    """A genuine event about a paid purchase, not yet delivered."""
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    (event,) = shop.events(purchase.stripe_session_id)
+    return event
+
+
+def stored(shop: Shop, event_id: str) -> StripeEvent | None:
+    return shop.read(lambda session: session.get(StripeEvent, event_id))
+
+
+def test_a_genuine_event_is_stored_as_it_came_and_answered_at_once(shop: Shop, completed: dict[str, Any]) -> None:
+    assert shop.deliver(completed).status_code == 200
+    event = stored(shop, completed["id"])
+    assert event is not None
+    assert event.payload == completed
+    assert (event.type, event.livemode, event.state) == ("checkout.session.completed", False, "received")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"secret": "whsec_somebody_else"},
+        {"timestamp": int(time.time()) - 301},
+        {"timestamp": int(time.time()) + 3600},
+        {"timestamp": 0},
+        {"signature": ""},
+        {"signature": "t=,v1="},
+        {"signature": "t=abc,v1=def"},
+        {"signature": "v1=00"},
+        {"signature": "t=1"},
+        {"signature": "Ünsinn=Grüße"},
+        {"signature": "=" * 5000},
+    ],
+    ids=lambda fault: "-".join(f"{key}={str(value)[:8]}" for key, value in fault.items()),
+)
+def test_forged_stale_and_future_events_are_refused(
+    shop: Shop, completed: dict[str, Any], fault: dict[str, Any]
+) -> None:
+    assert shop.deliver(completed, **fault).status_code == 400
+    assert stored(shop, completed["id"]) is None
+
+
+def test_an_event_that_is_genuine_but_of_two_timestamps_counts_the_later(shop: Shop, completed: dict[str, Any]) -> None:
+    body = json.dumps(completed)
+    moment = int(time.time())
+    signature = f"{sign(body, 'whsec_sandbox', moment)},t={moment + 9999}"
+    assert shop.deliver_body(body.encode(), signature=signature).status_code == 400
+
+
+def test_without_the_header_nothing_is_believed(shop: Shop, completed: dict[str, Any]) -> None:
+    answer = shop.app.test_client().post("/stripe/webhook", json=completed)
+    assert answer.status_code == 400
+    assert stored(shop, completed["id"]) is None
+
+
+def test_a_changed_body_is_refused(shop: Shop, completed: dict[str, Any]) -> None:
+    moment = int(time.time())
+    signature = sign(json.dumps(completed), "whsec_sandbox", moment)
+    completed["data"]["object"]["amount_total"] = 1
+    assert shop.deliver_body(json.dumps(completed).encode(), signature=signature).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"12",
+        b"{}",
+        b"not json",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"id":"evt_1","object":"event"}',
+        b'{"id":"evt_x","type":"a","livemode":"no","created":1,"data":{"object":{}}}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":1e99,"data":{"object":{}}}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":99999999999999,"data":{"object":{}}}',
+        b'{"id":"../x","type":"a","livemode":false,"created":1,"data":{"object":{}}}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":1,"data":{"object":{"a":"\\u0000"}}}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":1,"data":[]}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":NaN,"data":{"object":{}}}',
+        b'{"id":"evt_x","type":"a","livemode":false,"created":1,"data":{"object":{"a":NaN}}}',
+        b'{"id":"evt_x","type":"a\\ud800","livemode":false,"created":1,"data":{"object":{}}}',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_what_is_signed_but_no_event_is_refused(shop: Shop, body: bytes) -> None:
+    moment = int(time.time())
+    import hashlib
+    import hmac
+
+    digest = hmac.new(b"whsec_sandbox", f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    assert shop.deliver_body(body, signature=f"t={moment},v1={digest}").status_code == 400
+    assert stored(shop, "evt_x") is None
+
+
+def test_an_event_of_the_other_mode_is_refused(shop: Shop, completed: dict[str, Any]) -> None:
+    assert shop.deliver({**completed, "livemode": True}).status_code == 400
+    assert stored(shop, completed["id"]) is None
+
+
+def test_a_body_too_large_is_refused(shop: Shop, completed: dict[str, Any]) -> None:
+    completed["padding"] = "x" * 2_000_000
+    assert shop.deliver(completed).status_code == 413
+
+
+def test_an_unknown_type_is_kept_and_ignored(shop: Shop, completed: dict[str, Any]) -> None:
+    strange = {**completed, "id": "evt_strange", "type": "never.heard.of"}
+    assert shop.deliver(strange).status_code == 200
+    shop.work("evt_strange")
+    assert shop.event("evt_strange").state == "ignored"
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        {},
+        {"id": None, "metadata": None},
+        {"id": "cs_x", "metadata": []},
+        {"id": "cs_x", "metadata": {"purchase": "9" * 40}},
+        {"id": "cs_x", "metadata": {"purchase": "-1"}},
+        {"id": "cs_x", "metadata": {"purchase": "1"}, "client_reference_id": "usr_nobody"},
+        {"id": "cs_x", "metadata": {"purchase": "١"}},
+        {"payment_intent": {"id": "pi_x"}},
+        {"payment_intent": "pi_nobody_knows"},
+    ],
+    ids=str,
+)
+def test_a_genuine_event_about_nothing_of_ours_is_ignored(shop: Shop, thing: dict[str, Any]) -> None:
+    for kind in ("checkout.session.completed", "charge.refunded", "refund.created"):
+        event_id = f"evt_{abs(hash((kind, str(thing))))}"
+        event = {
+            "id": event_id,
+            "object": "event",
+            "type": kind,
+            "livemode": False,
+            "created": 1,
+            "api_version": None,
+            "data": {"object": thing},
+        }
+        assert shop.deliver(event).status_code == 200
+        shop.work(event_id)
+        assert shop.event(event_id).state == "ignored"
+
+
+def test_the_webhook_needs_no_form_token_but_only_takes_posts(shop: Shop) -> None:
+    assert shop.app.test_client().get("/stripe/webhook").status_code == 405
