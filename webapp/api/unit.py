@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from webapp import clock
 from webapp.api.problems import RETRY_AFTER_SECONDS, Problem
+from webapp.database import after_commit
 from webapp.extensions import db
 
 Answer = TypeVar("Answer")
@@ -28,6 +29,7 @@ def one_statement() -> Iterator[Session]:
     """Each statement commits by itself: a ledger call is one round trip, without BEGIN and COMMIT around it."""
     with _session("AUTOCOMMIT") as session:
         yield session
+        after_commit(session)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from webapp.ledger.balances import (
     open_grants,
     spendable,
 )
+from webapp.ledger.call import take_changed
 from webapp.ledger.clock import advance_clock, now
 from webapp.ledger.entries import (
     Draw,
@@ -79,4 +80,5 @@ __all__ = [
     "set_spend_order",
     "spend",
     "spendable",
+    "take_changed",
 ]

@@ -26,3 +26,17 @@ def call_all(session: Session, statement: TextClause, arguments: Mapping[str, An
         if refusal is None:
             raise
         raise refusal from None
+
+
+_CHANGED = "ledger_accounts_changed"
+
+
+def note_change(session: Session, account_id: int) -> None:
+    """Remember that this database transaction wrote to the account, for whoever shows its balance elsewhere."""
+    session.info.setdefault(_CHANGED, set()).add(account_id)
+
+
+def take_changed(session: Session) -> set[int]:
+    """The accounts written to since the last call; to be asked after the commit (or thrown away after a rollback)."""
+    changed: set[int] = session.info.pop(_CHANGED, set())
+    return changed

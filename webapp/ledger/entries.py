@@ -100,9 +100,7 @@ _DRAWS = text(
     " FROM ledger.draws_v d JOIN ledger.grants_v g ON g.account_id = d.account_id AND g.grant_id = d.grant_id"
     " WHERE d.account_id = :account_id AND d.seq = :seq ORDER BY d.position"
 )
-_GRANT = text(
-    f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :account_id AND grant_id = :grant_id"
-)
+_GRANT = text(f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :account_id AND grant_id = :grant_id")
 _GRANT_BY_KEY = text(
     f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :account_id AND source_key = :source_key"
 )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
-from webapp.ledger.call import call, call_all
+from webapp.ledger.call import call, call_all, note_change
 from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
 
 
@@ -41,7 +41,7 @@ _REVOKE = text(
     " CAST(:metadata AS jsonb))"
 )
 _EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
-_EXPIRE_DUE = text("SELECT accounts, entries FROM ledger.expire_due(:limit)")
+_EXPIRE_DUE = text("SELECT account_ids, entries FROM ledger.expire_due(:limit)")
 
 
 def fingerprint(*intent: Any) -> bytes:
@@ -75,6 +75,7 @@ def grant(
     entry. Raises SourceKeyConflict or IdempotencyKeyReused for other content under a used key, AccountNotFound,
     InvalidRequest; nothing was written then.
     """
+    note_change(session, account_id)
     content = (
         source,
         amount,
@@ -136,6 +137,7 @@ def spend(
     meanwhile. Locks the account. Raises InsufficientCredits (the key stays unused), IdempotencyKeyReused,
     AccountNotFound, InvalidRequest; nothing was written then.
     """
+    note_change(session, account_id)
     intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
     return _written(
         call(
@@ -178,6 +180,7 @@ def refund_spend(
     expired at once, by an entry of its own. Locks the account. Raises ExceedsSpend, EntryNotFound (no such entry,
     or not a spend), IdempotencyKeyReused, InvalidRequest; nothing was written then.
     """
+    note_change(session, account_id)
     return _written(
         call(
             session,
@@ -214,6 +217,7 @@ def revoke(
     when nothing had to change, so that a repetition is harmless. Locks the account. Raises ExceedsGrant,
     EntryNotFound; nothing was written then.
     """
+    note_change(session, account_id)
     rows = call_all(
         session,
         _REVOKE,
@@ -232,6 +236,7 @@ def revoke(
 
 def expire_account(session: Session, *, account_id: int) -> int:
     """What has expired on this account is booked; returns how many entries that took. Locks the account."""
+    note_change(session, account_id)
     return int(call(session, _EXPIRE_ACCOUNT, {"account_id": account_id})["expired"])
 
 
@@ -242,7 +247,9 @@ def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:
     chunk. Commit after each chunk.
     """
     row = call(session, _EXPIRE_DUE, {"limit": limit})
-    return int(row["accounts"]), int(row["entries"])
+    for account_id in row["account_ids"]:
+        note_change(session, account_id)
+    return len(row["account_ids"]), int(row["entries"])
 
 
 def _written(row: RowMapping) -> Written:

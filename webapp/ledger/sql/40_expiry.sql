@@ -67,7 +67,7 @@ $$;
 
 -- One chunk of the sweep over all accounts: up to p_limit of those that are due, locked in the order of their ids.
 -- An account that somebody else has locked is left to the next chunk; its next write books the same facts anyway.
-CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT accounts bigint, OUT entries bigint)
+CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT account_ids bigint[], OUT entries bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_now timestamptz := ledger.now();
@@ -75,7 +75,7 @@ DECLARE
     v_id bigint;
     v_seq bigint;
 BEGIN
-    accounts := 0;
+    account_ids := '{}';
     entries := 0;
     FOR v_id IN
         SELECT d.account_id
@@ -88,7 +88,7 @@ BEGIN
         v_seq := a.seq;
         a := ledger.book_due(a, greatest(ledger.now(), a.booked_at));
         PERFORM ledger.save(a);
-        accounts := accounts + 1;
+        account_ids := account_ids || v_id;
         entries := entries + a.seq - v_seq;
     END LOOP;
 END
