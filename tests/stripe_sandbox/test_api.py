@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -11,7 +11,7 @@ import pytest
 import requests
 import stripe
 
-from tests.stripe_sandbox.conftest import KEY, START, Sandbox, starter
+from tests.stripe_sandbox.conftest import KEY, Sandbox, in_database, starter
 from webapp.stripe_sandbox.events import API_VERSION
 
 
@@ -457,17 +457,19 @@ def test_everything_is_still_there_after_a_restart(sandbox: Sandbox, start_sandb
         assert len(again.api.customers.list().data) == 1
 
 
-def test_clock_of_the_ledger_is_the_sandboxs(sandbox: Sandbox, start_sandbox: Callable[..., Any]) -> None:
-    with psycopg.connect(sandbox.owner_dsn) as owner:
+def test_clock_of_the_ledger_is_the_sandboxs(
+    servers: Any, own_database: str, start_sandbox: Callable[..., Any]
+) -> None:
+    with psycopg.connect(in_database(servers.owner_url, own_database)) as owner:
         owner.execute("CREATE SCHEMA ledger")
         owner.execute(
             "CREATE FUNCTION ledger.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT timestamptz"
             " '2031-02-03 04:05:06+00'$$"
         )
         owner.execute("GRANT USAGE ON SCHEMA ledger TO PUBLIC")
-    with start_sandbox(now=None) as started:
+    with start_sandbox(in_=own_database, now=None) as started:
         made = started.api.customers.create({})
-        assert datetime.fromtimestamp(made.created, START.tzinfo).isoformat() == "2031-02-03T04:05:06+00:00"
+        assert datetime.fromtimestamp(made.created, UTC).isoformat() == "2031-02-03T04:05:06+00:00"
 
 
 def test_answers_are_not_cached_and_say_their_version(sandbox: Sandbox) -> None:

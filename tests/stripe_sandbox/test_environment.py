@@ -29,8 +29,8 @@ def test_installing_again_keeps_everything(servers: Any, database: str) -> None:
     assert kept == [({"lose": 1},)]
 
 
-def test_installing_needs_no_role_of_ours(servers: Any, database: str) -> None:
-    owner = in_database(servers.owner_url, database)
+def test_installing_needs_no_role_of_ours(servers: Any, own_database: str) -> None:
+    owner = in_database(servers.owner_url, own_database)
     install(owner, app_role=None)
     install(owner, app_role="nobody_of_this_name")
 
@@ -41,8 +41,8 @@ def test_serving_role_may_not_change_the_schema(servers: Any, database: str) -> 
             connection.execute("DROP TABLE stripe_sandbox.objects")
 
 
-def test_only_who_can_install_does(servers: Any, database: str) -> None:
-    owner, serving = (in_database(url, database) for url in (servers.owner_url, servers.database_url))
+def test_only_who_can_install_does(servers: Any, own_database: str) -> None:
+    owner, serving = (in_database(url, own_database) for url in (servers.owner_url, servers.database_url))
     assert wants_installing(owner)
     assert not wants_installing(serving)
     with psycopg.connect(owner) as connection:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 import stripe
@@ -193,6 +194,16 @@ def test_a_killed_senders_claim_is_taken_over(sandbox: Sandbox, start_sandbox: C
     claimed, _faults = sandbox.deliverer._claim()
     assert len(claimed) == 1
     assert sandbox.run_due() == 0
+    with start_sandbox(background=True) as again:
+        assert again.receiver.came.wait(WAIT_SECONDS)
+
+
+def test_what_trips_over_one_session_still_sends_events(sandbox: Sandbox, start_sandbox: Callable[..., Any]) -> None:
+    session = sandbox.open_session()
+    sandbox.press(session, "delay")
+    with psycopg.connect(sandbox.dsn) as connection:
+        connection.execute("UPDATE stripe_sandbox.objects SET data = data - 'status' WHERE id = %s", [session.id])
+    sandbox.clock.advance(seconds=6)
     with start_sandbox(background=True) as again:
         assert again.receiver.came.wait(WAIT_SECONDS)
 

@@ -98,6 +98,21 @@ class Deliverer:
     def run_due(self) -> int:
         """Everything that is due now has been done once; how many webhooks were sent."""
         self._do_due_sessions()
+        return self._deliver_due()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            for step in (self._do_due_sessions, self._deliver_due):
+                try:
+                    step()
+                except psycopg.Error as error:
+                    log.warning("the sandbox cannot reach its database", error=str(error).strip())
+                except Exception:  # what one session or event trips over must not hold up all others
+                    log.exception("the sandbox could not do what is due")
+            self._woken.wait(POLL_SECONDS)
+
+    def _deliver_due(self) -> int:
         sent = 0
         while True:
             batch, faults = self._claim()
@@ -105,15 +120,6 @@ class Deliverer:
                 return sent
             self._send_all(batch, faults)
             sent += len(batch)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._woken.clear()
-            try:
-                self.run_due()
-            except psycopg.Error as error:
-                log.warning("the sandbox cannot reach its database", error=str(error).strip())
-            self._woken.wait(POLL_SECONDS)
 
     def _do_due_sessions(self) -> None:
         while True:
