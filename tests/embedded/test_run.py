@@ -122,6 +122,7 @@ def test_orphans_are_collected(home):
 
 
 def test_only_the_runner_knows_the_owners_url(home):
+    home.wait_until(lambda: all(home.pid_of(name) for name in ("web", "worker", "cron", "sandbox")))
     for name in ("web", "worker", "cron", "sandbox"):
         environment = psutil.Process(home.pid_of(name)).environ()
         assert "DATABASE_OWNER_URL" not in environment

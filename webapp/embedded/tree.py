@@ -159,6 +159,7 @@ class Tree:
             if code is not None:
                 child.process = None
                 self._answer_death(child, code, ended)
+                self._tell()
             elif child.start_at is not None and child.start_at <= time.monotonic():
                 self._spawn(child)
         if self._child_died:
@@ -170,7 +171,6 @@ class Tree:
         if child.program.once:
             self._children.remove(child)
             ended(child.program, code)
-            self._tell()
             return
         pause = child.note_death()
         if child.quick_deaths >= QUICK_DEATHS_ALLOWED:
