@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from webapp.commands import api_key, database, people
+from webapp.commands import api_key, database, jobs, ledger, people, sandbox, seed, stripe
 
 
 def register(app: Flask) -> None:
@@ -11,3 +11,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(database.db_url)
     app.cli.add_command(people.admin_group)
     app.cli.add_command(api_key.api_key_group)
+    app.cli.add_command(ledger.ledger_group)
+    app.cli.add_command(stripe.stripe_group)
+    app.cli.add_command(jobs.jobs_group)
+    app.cli.add_command(sandbox.sandbox_group)
+    app.cli.add_command(seed.seed_group)
