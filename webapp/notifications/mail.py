@@ -55,10 +55,11 @@ def compose(settings: Settings, *, to: str, subject: str, text: str, html: str |
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = make_msgid(domain=_domain(settings.mail_from))
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies stay out
-    message["Content-Language"] = locale
-    message.set_content(text)
+    cte = "8bit" if settings.mail_url is None else None  # files are read by people, with any editor
+    message.set_content(text, cte=cte)
     if html is not None:
-        message.add_alternative(html, subtype="html")
+        message.add_alternative(html, subtype="html", cte=cte)
+    message["Content-Language"] = locale
     return message
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from flask import render_template
+from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -34,7 +35,7 @@ def password_reset(session: Session, *, settings: Settings, email_key: str) -> M
         return Mail(
             to=user.email,
             subject=_("Choose a new password for Tallystick"),
-            text=render_template(
+            text=render(
                 "mail/password_reset.txt",
                 name=user.name,
                 link=f"{settings.base_url}/reset-password/{token}",
@@ -53,11 +54,14 @@ def password_changed(session: Session, *, settings: Settings, user_id: int) -> M
         return Mail(
             to=user.email,
             subject=_("Your Tallystick password was changed"),
-            text=render_template(
-                "mail/password_changed.txt", name=user.name, link=f"{settings.base_url}/forgot-password"
-            ),
+            text=render("mail/password_changed.txt", name=user.name, link=f"{settings.base_url}/forgot-password"),
             locale=user.locale,
         )
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a mail; without what pages share, for a job has no request."""
+    return current_app.jinja_env.get_template(template).render(**values)
 
 
 # What the `mail` of an outbox row's args may name.

@@ -20,13 +20,13 @@ def register(app: Flask) -> None:
     login_manager.unauthorized_handler(ask_to_log_in)
 
 
-def load_user(token: str) -> User | None:
+def load_user(token: object) -> User | None:
     """The person of that session, by one statement of its own that leaves no database transaction open.
 
     So a page may talk to Stripe without holding one. When the database is away, the first caller gets the error
     and the page about it is then made as for nobody.
     """
-    if g.get("user_not_loadable"):
+    if g.get("user_not_loadable") or not isinstance(token, str):
         return None
     engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
     try:
