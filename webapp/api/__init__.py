@@ -3,8 +3,7 @@
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Blueprint, Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask
 
 from webapp.api import accounts, catalog, entries, grants, spends
 from webapp.api.endpoint import add_to
@@ -35,17 +34,9 @@ def register(app: Flask) -> None:
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():
         app.extensions["api_account_ids"] = AccountIds(db.engine)
-    if HTTPException not in app.error_handler_spec[None][None]:
-        app.register_error_handler(HTTPException, _problem_or_page)
     if isinstance(app, APIFlask):
         settings = app.config["SETTINGS"]
 
         @app.spec_processor
         def document(spec: Any) -> Any:
             return describe(spec, ENDPOINTS, base_url=settings.base_url)
-
-
-def _problem_or_page(error: HTTPException) -> Response | HTTPException:
-    if request.path.startswith("/api/"):
-        return problem_for_status(error.code or 500, error)
-    return error

@@ -24,7 +24,7 @@ from webapp.api.validation import validated
 Body = TypeVar("Body", bound=BaseModel)
 Unit = Callable[[], AbstractContextManager[Session]]
 
-MOST_BODY_BYTES = 128 * 1024
+MOST_BODY_BYTES = 1024 * 1024
 LONGEST_KEY = 255
 
 

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
 from webapp.config import Settings
+from webapp.i18n.locale import babel_name, match_tag
 
 MIMETYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -100,14 +101,18 @@ def problem_for_status(status: int, exc: BaseException | None = None) -> Respons
 @contextmanager
 def in_callers_language() -> Iterator[None]:
     """Texts are in the best of our languages for `Accept-Language`; no cookie and no account has a say."""
-    with force_locale(language().replace("-", "_")):
+    with force_locale(babel_name(language())):
         yield
 
 
 def language() -> str:
     """The tag of the language that the caller gets."""
     settings: Settings = current_app.config["SETTINGS"]
-    return request.accept_languages.best_match(settings.locales, settings.default_locale) or settings.default_locale
+    for wanted, quality in request.accept_languages:
+        tag = match_tag(wanted) if quality > 0 else None
+        if tag is not None:
+            return tag
+    return settings.default_locale
 
 
 def request_id() -> str:
