@@ -162,6 +162,40 @@ class Histories(RuleBasedStateMachine):
         room = both.model.available(self.now, feature) + both.model.overdraft_limit
         assert both.database.available(self.now, feature) == max(0, room)
 
+    @rule(
+        at=accounts,
+        since=st.none() | st.integers(0, 6),
+        until=st.none() | st.integers(-1, 6),
+        kinds=st.sampled_from([None, ["spend"], ["grant", "expire"]]),
+        feature=features,
+        limit=st.integers(1, 4),
+    )
+    def read_history(
+        self,
+        at: int,
+        since: int | None,
+        until: int | None,
+        kinds: list[str] | None,
+        feature: str | None,
+        limit: int,
+    ) -> None:
+        """By cursor, with every filter: the same as looking at all entries."""
+        account = self.accounts[at]
+        first = None if since is None else self.now - since * HOUR
+        end = None if until is None else self.now - until * HOUR
+        wanted = [
+            entry
+            for entry in reversed(account.model.entries)
+            if (kinds is None or entry.kind in kinds)
+            and (feature is None or entry.feature == feature)
+            and (first is None or entry.occurred_at >= first)
+            and (end is None or entry.occurred_at < end)
+        ]
+        with Session(self.engine) as session:
+            account_id = account.database.account_id
+            filters = {"kinds": kinds, "feature": feature, "since": first, "until": end}
+            assert list(newest_first(session, account_id, limit=limit, **filters)) == wanted
+
     def do(self, at: int, operation: str, **arguments: Any) -> None:
         both = self.accounts[at]
         both.do(operation, now=self.now, **arguments)
@@ -180,11 +214,11 @@ class Histories(RuleBasedStateMachine):
                 assert pages == both.model.entries[::-1]
 
 
-def newest_first(session: Session, account_id: int) -> Any:
-    """The whole history by cursor, three entries a page."""
+def newest_first(session: Session, account_id: int, *, limit: int = 3, **filters: Any) -> Any:
+    """History by cursor, page after page."""
     before = None
     while True:
-        page = ledger.entries(session, account_id=account_id, before=before, limit=3)
+        page = ledger.entries(session, account_id=account_id, before=before, limit=limit, **filters)
         yield from map(entry_of, page.entries)
         before = page.next_before
         if before is None:
