@@ -78,6 +78,11 @@ def done(session: Session, *, row: OutboxRow) -> None:
     row.last_error = None
 
 
+def finish(session: Session, *, key: str) -> None:
+    """Mark the row of that key done, parked or not: its effect has come about in another way."""
+    session.execute(update(OutboxRow).where(OutboxRow.key == key).values(done_at=clock.now(), parked_at=None))
+
+
 def failed(session: Session, *, row_id: int, error: str) -> OutboxRow | None:
     """Count a failed attempt and set when to try again (30 s, doubling to an hour); park it after the last.
 

@@ -11,7 +11,7 @@ from webapp import clock, outbox
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.payment import find_session_of
 from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_session
-from webapp.billing.stripe_api import mode
+from webapp.billing.stripe_api import UnknownToStripe, calling, client, mode
 from webapp.extensions import Base
 
 JOB = "handle_stripe_event"
@@ -54,7 +54,7 @@ def store_event(session: Session, *, payload: dict[str, Any]) -> None:
         )
         .on_conflict_do_nothing()
     )
-    outbox.put(session, job=JOB, key=f"stripe-event:{event_id}", args={"event_id": event_id})
+    outbox.put(session, job=JOB, key=_outbox_key(event_id), args={"event_id": event_id})
 
 
 def handle_event(session: Session, *, event_id: str) -> StripeEvent:
@@ -78,11 +78,36 @@ def handle_event(session: Session, *, event_id: str) -> StripeEvent:
     return event
 
 
+def replay_event(session: Session, *, event_id: str) -> StripeEvent:
+    """Handle an event again, parked or not; one that never reached us is fetched from Stripe first.
+
+    Its outbox row is done with it. Raises EventNotFound when Stripe does not know it either, PaymentsUnavailable;
+    nothing was written then.
+    """
+    if session.get(StripeEvent, event_id) is None:
+        store_event(session, payload=_fetch_event(event_id))
+    event = handle_event(session, event_id=event_id)
+    outbox.finish(session, key=_outbox_key(event_id))
+    return event
+
+
 def park_event(session: Session, *, event_id: str, reason: str) -> None:
     """The event waits for a person: whatever was tried failed too often."""
     event = session.get(StripeEvent, event_id)
     if event is not None:
         _close(event, "parked", reason)
+
+
+def _outbox_key(event_id: str) -> str:
+    return f"stripe-event:{event_id}"
+
+
+def _fetch_event(event_id: str) -> dict[str, Any]:
+    try:
+        with calling("retrieve event"):
+            return dict(client().v1.events.retrieve(event_id).to_dict())
+    except UnknownToStripe:
+        raise EventNotFound(event_id) from None
 
 
 def _close(event: StripeEvent, state: str, reason: str | None) -> None:

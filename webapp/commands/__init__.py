@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from webapp.commands import api_key, database, jobs, ledger, people, sandbox, seed, stripe
+from webapp.commands import api_key, database, jobs, ledger, people, sandbox, seed, stripe, translations
 
 
 def register(app: Flask) -> None:
@@ -16,3 +16,4 @@ def register(app: Flask) -> None:
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)
+    app.cli.add_command(translations.translations_group)

@@ -3,8 +3,11 @@
 import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import select
 
 from webapp import database
+from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.package import Package
 from webapp.config import Settings
 
 db_group = AppGroup("db", help="The database: bring it to this version.")
@@ -19,11 +22,15 @@ def owner_url(settings: Settings) -> str:
 
 @db_group.command("upgrade")
 def upgrade() -> None:
-    """Run the missing migrations, and re-install the ledger's functions and views when they have changed."""
+    """Run the missing migrations, and re-install the ledger's functions and views when they have changed.
+
+    An empty shop gets the shipped catalog.
+    """
     settings: Settings = current_app.config["SETTINGS"]
-    database.upgrade(
-        owner_url=owner_url(settings), database_url=settings.database_url, sandbox=settings.sandbox
-    )
+    database.upgrade(owner_url=owner_url(settings), database_url=settings.database_url, sandbox=settings.sandbox)
+    with database.unit_of_work() as session:
+        if session.scalars(select(Package.code).limit(1)).first() is None:
+            install_shipped_catalog(session)
     click.echo("The database is up to date.")
 
 

@@ -1,0 +1,117 @@
+"""What an operator types."""
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import func, select, text
+
+from tests.billing.shop import Buyer, Shop
+from webapp import ledger
+from webapp.billing.purchase import Purchase
+from webapp.catalog.package import list_packages
+from webapp.database import unit_of_work
+from webapp.people.user import User
+from webapp.seed import ADA, ADMIN, FREE, NotASandbox, seed_demo
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    return app.test_cli_runner().invoke(args=list(arguments))
+
+
+def test_replay_fetches_an_event_that_never_came(shop: Shop, buyer: Buyer) -> None:
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    (completed,) = shop.events(purchase.stripe_session_id)
+    result = run(shop.app, "stripe", "replay", completed["id"])
+    assert result.exit_code == 0, result.output
+    assert "handled" in result.output
+    assert buyer.bought() == [500]
+    assert shop.event(completed["id"]).payload == completed
+    assert shop.outbox_row(f"stripe-event:{completed['id']}").done_at is not None
+    assert run(shop.app, "stripe", "replay", completed["id"]).exit_code == 0
+    assert buyer.bought() == [500]
+
+
+@pytest.mark.parametrize("event", ["evt_nobody", "", "../x", "ä"])
+def test_replay_of_an_event_that_nobody_knows_says_so(shop: Shop, event: str) -> None:
+    result = run(shop.app, "stripe", "replay", event)
+    assert result.exit_code == 1
+    assert "know an event" in result.output
+
+
+def test_reconcile_settles_what_no_event_told(shop: Shop, buyer: Buyer) -> None:
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    result = run(shop.app, "stripe", "reconcile", "--since", "5m")
+    assert "fulfilled" in result.output
+    assert "compared with Stripe" in result.output
+    assert buyer.bought() == [500]
+
+
+def test_reconcile_says_when_stripe_is_away(shop: Shop, make_app: object, servers: object, buyer: Buyer) -> None:
+    buyer.start()
+    away = make_app(servers, STRIPE_API_BASE="http://127.0.0.1:9")  # type: ignore[operator]
+    result = run(away, "stripe", "reconcile", "--since", "5m")
+    assert result.exit_code == 1
+    assert "did not answer" in result.output
+
+
+def test_the_clock_is_moved_in_sandbox_mode(fresh_app: Flask) -> None:
+    with fresh_app.app_context(), unit_of_work() as session:
+        before = ledger.now(session)
+    for duration in ("31d", "2h", "15m", "90s"):
+        assert run(fresh_app, "sandbox", "advance", duration).exit_code == 0
+    with fresh_app.app_context(), unit_of_work() as session:
+        assert (ledger.now(session) - before).total_seconds() == pytest.approx(31 * 86400 + 7200 + 900 + 90, abs=60)
+    with fresh_app.app_context():
+        from webapp import clock
+        from webapp.extensions import db
+
+        db.session.execute(text("SELECT 1"))
+        clock.follow(db.session(), movable=False)
+
+
+@pytest.mark.parametrize("duration", ["", "0s", "-1d", "1", "d", "1.5h", "1w", "9999999999d", "١d"])
+def test_nonsense_does_not_move_the_clock(shop: Shop, duration: str) -> None:
+    result = run(shop.app, "sandbox", "advance", "--", duration)
+    assert result.exit_code == 2
+    assert "write for example" in result.output
+
+
+def test_a_periodic_job_runs_by_name(shop: Shop) -> None:
+    assert run(shop.app, "jobs", "once", "sweep_outbox").exit_code == 0
+    assert "expire_due" in run(shop.app, "jobs", "once", "nothing").output
+
+
+def test_the_demo_is_seeded_once(fresh_app: Flask) -> None:
+    assert seed_demo(fresh_app) == [ADMIN, ADA, FREE]
+
+    def picture() -> list[tuple[str, str | None, int, int]]:
+        with fresh_app.app_context(), unit_of_work() as session:
+            people = session.scalars(select(User).order_by(User.id)).all()
+            balances = [ledger.balance(session, account_id=person.account_id) for person in people]
+            return [(p.email, p.role, b.balance, b.seq) for p, b in zip(people, balances, strict=True)]
+
+    before = picture()
+    assert [(email, role) for email, role, _, _ in before] == [(ADMIN, "owner"), (ADA, None), (FREE, None)]
+    assert before[2][2:] == (0, 0)
+    assert before[1][3] > 40
+    assert seed_demo(fresh_app) == []
+    assert picture() == before
+    with fresh_app.app_context(), unit_of_work() as session:
+        assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
+        assert len(list_packages(session)) == 4
+        assert session.scalar(select(func.count()).select_from(Purchase)) == 0
+
+
+def test_the_demo_is_refused_where_money_is_real(make_app: object, servers: object) -> None:
+    app = make_app(  # type: ignore[operator]
+        servers,
+        STRIPE_SECRET_KEY="sk_test_x",
+        STRIPE_WEBHOOK_SECRET="whsec_x",
+        SECRET_KEY="s" * 40,
+        LEDGER_SEAL_KEY="l" * 40,
+    )
+    with pytest.raises(NotASandbox):
+        seed_demo(app)
+    assert run(app, "sandbox", "advance", "1d").exit_code == 1

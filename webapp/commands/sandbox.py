@@ -1,0 +1,27 @@
+"""`flask sandbox …`: moving time, where there is no real money."""
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from webapp import ledger
+from webapp.commands.duration import DURATION, Duration
+from webapp.config import Settings
+from webapp.database import unit_of_work
+
+sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
+
+
+@sandbox_group.command("advance")
+@click.argument("duration", type=DURATION)
+def advance(duration: Duration) -> None:
+    """Move the clock forward by DURATION (90s 15m 2h 31d): the ledger's, Python's and Stripe's double's."""
+    settings: Settings = current_app.config["SETTINGS"]
+    if not settings.sandbox:
+        raise click.ClickException("Time can be moved in sandbox mode only, and STRIPE_SECRET_KEY is set.")
+    try:
+        with unit_of_work() as session:
+            moment = ledger.advance_clock(session, by=duration)
+    except ledger.LedgerRefusal as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(f"It is now {moment:%Y-%m-%d %H:%M:%S} UTC.")

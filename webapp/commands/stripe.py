@@ -1,0 +1,47 @@
+"""`flask stripe …`: what to do when an event was lost or parked."""
+
+import click
+from flask.cli import AppGroup
+
+from webapp import clock
+from webapp.billing.events import EventNotFound, replay_event
+from webapp.billing.reconcile import reconcile
+from webapp.billing.stripe_api import PaymentsUnavailable
+from webapp.commands.duration import DURATION, Duration
+from webapp.database import unit_of_work
+
+stripe_group = AppGroup("stripe", help="Stripe: make good what went wrong.")
+
+
+@stripe_group.command("replay")
+@click.argument("event")
+def replay(event: str) -> None:
+    """Handle EVENT (evt_…) again, parked or not; fetch it from Stripe if it never came."""
+    try:
+        with unit_of_work() as session:
+            handled = replay_event(session, event_id=event)
+            click.echo(f"{handled.id} ({handled.type}): {handled.state}" + _because(handled.reason))
+            parked = handled.state == "parked"
+    except EventNotFound:
+        raise click.ClickException(f"Neither we nor Stripe know an event {event}.") from None
+    except PaymentsUnavailable as error:
+        raise click.ClickException(f"Stripe did not answer ({error}); nothing was changed.") from None
+    raise SystemExit(1 if parked else 0)
+
+
+@stripe_group.command("reconcile")
+@click.option("--since", type=DURATION, default="24h", show_default=True, help="How far back: 90s 15m 24h 31d.")
+def reconcile_purchases(since: Duration) -> None:
+    """Compare every purchase since then with Stripe, and settle what differs. Exits 1 when one needs a person."""
+    try:
+        states = reconcile(since=clock.now() - since)
+    except PaymentsUnavailable as error:
+        raise click.ClickException(f"Stripe did not answer ({error}); what was settled before stays settled.") from None
+    for state, number in sorted(states.items()):
+        click.echo(f"{number:8} {state}")
+    click.echo(f"{sum(states.values()):8} purchases compared with Stripe.")
+    raise SystemExit(1 if states["parked"] else 0)
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""

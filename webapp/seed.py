@@ -1,0 +1,159 @@
+"""The demo: people to sign in as, one of them with a past. Sandbox mode only."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.api.keys import install_demo_key
+from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.rate_card import quote
+from webapp.database import unit_of_work
+from webapp.people.sign_up import EmailTaken, sign_up
+from webapp.people.user import User
+
+DEMO_PASSWORD = "tallystick-demo"  # noqa: S105 - public on purpose, and in sandbox mode only
+ADMIN = "admin@example.com"
+ADA = "ada@example.com"
+FREE = "free@example.com"
+
+DAYS_OF_HISTORY = 30
+
+
+class NotASandbox(Exception):
+    """Demo people have a public password: they are not made where money is real."""
+
+
+def N_(text: str) -> str:
+    """Marks a text for translators that is stored in English and translated when it is shown."""
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """Something that Ada did: `quantity` of `feature`, called `description`, `days_ago` days and some minutes ago."""
+
+    days_ago: int
+    minutes: int
+    feature: str
+    quantity: int
+    description: str
+
+
+def seed_demo(app: Flask) -> list[str]:
+    """The demo's catalog, people and key exist; returns the addresses that were missing.
+
+    Each person is made with all of their history in one unit of work, or is left as they are. Raises NotASandbox.
+    """
+    if not app.config["SANDBOX"]:
+        raise NotASandbox("The demo is for sandbox mode; STRIPE_SECRET_KEY is set here.")
+    made = []
+    with app.app_context():
+        with unit_of_work() as session:
+            install_shipped_catalog(session)
+        with unit_of_work() as session:
+            install_demo_key(session)
+        for email, name, role in (
+            (ADMIN, "Admin", "owner"),
+            (ADA, "Ada Lovelace", None),
+            (FREE, "Fred Free", None),
+        ):
+            if _make_person(email=email, name=name, role=role):
+                made.append(email)
+    return made
+
+
+def _make_person(*, email: str, name: str, role: str | None) -> bool:
+    """Whether the person was missing, and is there now."""
+    try:
+        with unit_of_work() as session:
+            if session.scalars(select(User.id).where(User.email_key == email)).first() is not None:
+                return False
+            user = sign_up(session, email=email, password=DEMO_PASSWORD, name=name, role=role)
+            if email == ADA:
+                _give_ada_a_past(session, account_id=user.account_id, actor=user.actor)
+    except EmailTaken:  # made by another process in this moment
+        return False
+    return True
+
+
+def _give_ada_a_past(session: Session, *, account_id: int, actor: str) -> None:
+    now = ledger.now(session)
+    _grant_demo_credits(session, account_id=account_id, actor=actor, now=now)
+    last = None
+    for number, action in enumerate(_actions(), start=1):
+        found = quote(session, feature=action.feature, quantity=action.quantity)
+        last = ledger.spend(
+            session,
+            account_id=account_id,
+            amount=found.credits,
+            idempotency_key=f"demo:{number}",
+            actor=actor,
+            feature=action.feature,
+            quantity=action.quantity,
+            description=action.description,
+            pricing=found.pricing,
+            occurred_at=now - timedelta(days=action.days_ago, minutes=action.minutes),
+        ).entry
+        if action.description == "Voice memo 7":
+            ledger.refund_spend(
+                session,
+                account_id=account_id,
+                seq=last.seq,
+                actor="support",
+                reason=N_("The work failed, so nothing is charged"),
+                idempotency_key=f"demo:{number}:refund",
+            )
+
+
+def _grant_demo_credits(session: Session, *, account_id: int, actor: str, now: datetime) -> None:
+    grants: list[tuple[str, int, str, timedelta | None, int]] = [
+        ("promotion", 60, N_("Spring promotion"), timedelta(days=-3), 0),
+        ("subscription", 1_000, "Pro", timedelta(days=12), 1200),
+        ("promotion", 520, N_("Referral reward"), timedelta(days=70), 0),
+        ("purchase", 2_000, "Standard", timedelta(days=240), 2900),
+        ("admin", 300, N_("With thanks for your patience"), None, 0),
+    ]
+    for source, amount, description, valid, cost_minor in grants:
+        ledger.grant(
+            session,
+            account_id=account_id,
+            amount=amount,
+            source=source,
+            source_key=f"demo:{description}",
+            actor=actor if source == "purchase" else source,
+            expires_at=None if valid is None else now + valid,
+            cost_minor=cost_minor,
+            cost_currency="EUR" if cost_minor else None,
+            description=description,
+        )
+
+
+def _actions() -> Iterator[Action]:
+    """A month of work, oldest first, the same every time."""
+    chance = random.Random(1180)  # noqa: S311 - a demo
+    works = {
+        "chat-message": ["Lease of the mill", "Letter to R. FitzNeal", "Terms of delivery, German", "Annual report"],
+        "image": ["Cover of the hazel report", "Five sketches of a notch", "Header for the newsletter"],
+        "api-call": ["Nightly import", "Price update"],
+        "export": ["Third quarter, all figures", "List of the accounts"],
+    }
+    quantities = {"chat-message": (3, 28), "image": (1, 4), "api-call": (10, 45), "export": (1, 2)}
+    for days_ago in range(DAYS_OF_HISTORY, -1, -1):
+        times = sorted((chance.randrange(5, 600) for _ in range(chance.choice([0, 1, 1, 2, 3]))), reverse=True)
+        for minutes in times:
+            feature = chance.choice(["chat-message", "chat-message", "image", "api-call", "export"])
+            yield Action(
+                days_ago=days_ago,
+                minutes=minutes,
+                feature=feature,
+                quantity=chance.randint(*quantities[feature]),
+                description=chance.choice(works[feature]),
+            )
+        if days_ago == 6:
+            yield Action(days_ago=5, minutes=1000, feature="chat-message", quantity=24, description="Voice memo 7")
