@@ -11,7 +11,7 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).parents[1]
 DOMAIN = ("ledger", "catalog", "billing", "people")
 EDGES = {"request", "current_user", "unit_of_work", "gettext", "ngettext", "_"}
-PAGES = ("_page", "_pages", "webhook")
+PAGES = ("_page", "_pages", "webhook", "mails")  # edges: they read requests, or put words before people
 EFFECTS = {"commit", "rollback", "enqueue"}
 MOST_LINES = 400
 
