@@ -72,7 +72,9 @@ def test_domain_functions_never_commit_translate_enqueue_or_ask_who_is_there() -
             if not isinstance(node, ast.FunctionDef) or not node.args.args or node.args.args[0].arg != "session":
                 continue
             arguments = {one.arg for one in (*node.args.args, *node.args.kwonlyargs)}
-            names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)} - arguments
+            names = {
+                inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)
+            } - arguments
             calls = {
                 inner.func.attr
                 for inner in ast.walk(node)
