@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from tests.api.conftest import Caller, assert_problem, new_name
 from webapp import clock
@@ -180,3 +181,15 @@ def test_an_estimate_needs_no_idempotency_key_and_says_what_is_missing(caller: C
     assert (estimate["available"], estimate["affordable"]) == (0, False)
     assert (estimate["share_of_balance"], estimate["draws"]) == (None, [])
     assert estimate["rate_card_version"] >= 1
+
+
+def test_open_tabs_learn_of_a_spend_once_it_is_committed_and_only_then(
+    caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = caller.new_account(credits=10)
+    told: list[set[int]] = []
+    monkeypatch.setitem(app.extensions, "publish_balances", lambda accounts: told.append(set(accounts)))
+    assert caller.spend(name, 1).status_code == 201
+    assert len(told) == 1
+    assert caller.spend(name, 100).status_code == 402
+    assert len(told) == 1

@@ -45,15 +45,11 @@ class Call(Generic[Body]):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """`body` is sent with `status`; `replayed` says that an earlier request had done the work.
-
-    `changed_account` is our id of the account whose open tabs should look again.
-    """
+    """`body` is sent with `status`; `replayed` says that an earlier request had done the work."""
 
     body: BaseModel | str
     status: int = 200
     replayed: bool = False
-    changed_account: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -146,10 +142,7 @@ def _serve(one: Endpoint, path: dict[str, str]) -> Response:
         with one.unit() as session:
             return one.work(session, call, **path)
 
-    reply = attempt(work)
-    if reply.changed_account is not None and not reply.replayed:
-        current_app.extensions["publish_balances"]([reply.changed_account])
-    return _response(reply, headers)
+    return _response(attempt(work), headers)
 
 
 def _authenticated() -> KnownKey:

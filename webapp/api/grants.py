@@ -60,5 +60,4 @@ def create_grant(session: Session, call: Call[GrantRequest]) -> Reply:
         body=answer,
         status=201 if made_by_this_key else 200,
         replayed=written.replayed,
-        changed_account=written.entry.account_id,
     )

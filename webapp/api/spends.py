@@ -121,7 +121,7 @@ def create_spend(session: Session, call: Call[Priced]) -> Reply:
         request=body.model_dump(mode="json"),
     )
     answer = entry_answer(written.entry, external_id=body.account)
-    return Reply(body=answer, status=201, replayed=written.replayed, changed_account=written.entry.account_id)
+    return Reply(body=answer, status=201, replayed=written.replayed)
 
 
 @endpoint(
@@ -147,7 +147,7 @@ def refund_spend(session: Session, call: Call[RefundRequest], *, entry: str) -> 
         idempotency_key=call.idempotency_key,
     )
     answer = entry_answer(written.entry, external_id=external_id)
-    return Reply(body=answer, status=201, replayed=written.replayed, changed_account=written.entry.account_id)
+    return Reply(body=answer, status=201, replayed=written.replayed)
 
 
 @endpoint(
