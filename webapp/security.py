@@ -107,7 +107,7 @@ def _begin(_app: Flask, **_extra: Any) -> None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Request-Id"] = g.get("request_id", "")
     if response.status_code == 503:
         response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     elif response.status_code == 429:
@@ -118,7 +118,7 @@ def _finish(response: Response) -> Response:
             method=request.method,
             path=path_without_secrets(),
             status=response.status_code,
-            ms=round((time.perf_counter() - g.request_began) * 1000, 1),
+            ms=round((time.perf_counter() - g.get("request_began", time.perf_counter())) * 1000, 1),
             user=getattr(g.get("_login_user"), "id", None),
         )
     return response

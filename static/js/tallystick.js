@@ -31,7 +31,11 @@
     const target = root && (root.matches("[data-focus]") ? root : find("[data-focus]", root));
     if (target) target.focus();
   });
-  document.addEventListener("DOMContentLoaded", () => find(".alert[data-focus]")?.focus());
+  document.addEventListener("DOMContentLoaded", () => {
+    find(".alert[data-focus]")?.focus();
+    const zone = find("input[type=hidden][name=time_zone]");
+    if (zone) zone.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+  });
 
   /* What failed without an answer is said, and nothing that was on the page is lost. */
   const failed = (event) => { if (!isBalance(event) && event.detail.xhr?.status === 0) say(document.body.dataset.offline); };

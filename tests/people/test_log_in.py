@@ -11,6 +11,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from tests.people.browser import PASSWORD, Browser, unique_email
+from webapp import clock
 from webapp.extensions import db
 from webapp.people import passwords, sessions
 from webapp.people.log_in import authenticate, find_user
@@ -158,6 +159,12 @@ def move(session: Session, row: SessionRow, *, by: timedelta) -> None:
         .values(last_seen_at=row.last_seen_at - by, expires_at=row.expires_at - by)
     )
     session.commit()
+
+
+def test_moving_the_sandboxs_clock_by_a_month_logs_nobody_out(ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_ahead", timedelta(days=31))
+    monkeypatch.setattr(clock, "_read_at", float("inf"))
+    assert ada.signed_in
 
 
 def test_being_here_is_noted_once_a_minute_at_most(session: Session, ada: Browser) -> None:

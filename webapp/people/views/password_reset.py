@@ -1,9 +1,10 @@
 """GET/POST /forgot-password and /reset-password/<token>."""
 
-from flask import Response, flash, make_response, redirect, render_template
+from flask import Response, current_app, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.people.password_reset import LinkUnusable, is_usable, request_reset, reset_password
 from webapp.people.passwords import BadPassword
@@ -23,7 +24,7 @@ def forgot_password_page() -> ResponseReturnValue:
         with unit_of_work() as session:
             request_reset(session, email=form.email.data)
         sent = True
-    page = render_template("people/forgot_password.html", form=form, sent=sent)
+    page = render_template("people/forgot_password.html", form=form, sent=sent, mail_folder=_mail_folder())
     return page, 422 if form.errors else 200
 
 
@@ -43,6 +44,12 @@ def reset_password_page(token: str) -> ResponseReturnValue:
         return _guarded(render_template("people/reset_password_gone.html"), 410)
     page = render_template("people/reset_password.html", form=form, token=token)
     return _guarded(page, 422 if form.errors else 200)
+
+
+def _mail_folder() -> str | None:
+    """Where a developer finds the mail, in a sandbox without a mail server."""
+    settings: Settings = current_app.config["SETTINGS"]
+    return str(settings.data_dir / "mail") if settings.sandbox and settings.mail_url is None else None
 
 
 def _reset(form: ResetPasswordForm, token: str) -> bool:
