@@ -1,0 +1,87 @@
+"""A real Chromium against a whole running Tallystick."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.instance import Instance
+
+PASSWORD = "a long enough password"
+_people = count(1)
+
+expect.set_options(timeout=15_000)
+
+ARGUMENTS = [
+    "--no-sandbox",  # for root in a container
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser, instance: Instance) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browser contexts; fails the test for whatever they complain about: scripts, policy, missing files."""
+    made: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def complain(text: str) -> None:
+        # 402 is how a declined card is told; htmx reports the requests that a newer one replaced.
+        if "status of 402" not in text and not text.startswith(("htmx:afterRequest", "htmx:sendAbort")):
+            complaints.append(text)
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(base_url=instance.base_url, **{"locale": "en-GB", **options})
+        context.set_default_timeout(15_000)
+        context.on("console", lambda message: complain(message.text) if message.type == "error" else None)
+        context.on("weberror", lambda error: complain(str(error.error)))
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(new_context: Callable[..., BrowserContext]) -> Page:
+    return new_context().new_page()
+
+
+def sign_up(page: Page) -> str:
+    """A new person signs up, as a person would; returns the address."""
+    email = f"person-{next(_people)}@browser.example.com"
+    page.goto("/sign-up")
+    page.get_by_label("Email").fill(email)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("main form").get_by_role("button").first.click()
+    page.wait_for_url("**/credits")
+    return email
+
+
+def available(page: Page) -> int:
+    """The balance that the navigation shows now."""
+    return int(page.locator("#balance").get_attribute("data-available") or "")
+
+
+def pay(page: Page, *, package: str, action: str = "pay") -> None:
+    """Choose a package on the pricing page, buy it, and press `action` on the sandbox's pay page."""
+    page.goto("/pricing")
+    page.locator(f"a[href*='/packages/{package}/buy']").first.click()
+    page.locator("form[action$='/buy'] button").click()
+    page.wait_for_url("**/c/pay/**")
+    page.locator(f"button[name=action][value={action}]").click()
