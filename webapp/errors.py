@@ -58,7 +58,7 @@ def _answer(status: int, error: HTTPException) -> ResponseReturnValue:
         retry=status in (429, 500, 503) and request.method == "GET",
         request_id=g.get("request_id"),
     )
-    response = make_response(html, status)
+    response = make_response(html.strip() + "\n", status)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

@@ -6,12 +6,12 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
-from webapp.credits.naming import entry_detail, entry_title
+from webapp.credits.naming import entry_detail, entry_title, shorten
 from webapp.ledger import Entry
 
 # The stick is never narrower than the number that stands on it, in thousandths of the column.
 _NARROWEST = 560
-_NARROWEST_FOR_LONG = 880
+_NARROWEST_FOR_LONG = 1000
 _WIDEST = 1000
 
 
@@ -32,8 +32,8 @@ def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
     return [
         Row(
             entry=entry,
-            title=entry_title(session, entry),
-            detail=entry_detail(session, entry),
+            title=shorten(entry_title(session, entry), 80),
+            detail=shorten(entry_detail(session, entry), 120),
             width=widths[place],
             width_above=widths[place - 1] if place else None,
         )

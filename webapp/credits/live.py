@@ -48,7 +48,7 @@ def show_balance(session: Session, *, account_id: int, grants: int = 12) -> Live
     first = ledger.open_grants(session, account_id=account_id, limit=grants)
     _remember(account_id, mark=mark, version=balance.version)
     segments, total = segments_of(first, balance=max(balance.balance, 0))
-    ticket = cast(str, _signer().dumps(account_id))
+    ticket = _signer().dumps(account_id)
     return Live(balance=balance, grants=first, segments=segments, total=total, ticket=ticket)
 
 

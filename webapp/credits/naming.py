@@ -10,6 +10,8 @@ from webapp.catalog.rate_card import Feature
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant
 
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+
 KINDS = ("spend", "grant", "refund", "expire", "revoke", "restore")
 
 
@@ -43,7 +45,8 @@ def feature_name(session: Session, key: str) -> str:
 def entry_title(session: Session, entry: Entry) -> str:
     """What the entry was about: the feature, the package, or what happened."""
     if entry.kind == "spend":
-        return feature_name(session, entry.feature) if entry.feature else entry.description or kind_label("spend")
+        name = feature_name(session, entry.feature) if entry.feature else entry.description
+        return without_turns(name) or kind_label("spend")
     if entry.kind in ("purchase", "grant"):
         return grant_words(entry.description, of_purchase=entry.kind == "purchase") or kind_label(entry.kind)
     return kind_label(entry.kind)
@@ -52,12 +55,12 @@ def entry_title(session: Session, entry: Entry) -> str:
 def entry_detail(session: Session, entry: Entry) -> str:
     """The rest that helps to recognise it; may be empty. Written by people: to be escaped, as all text is."""
     if entry.kind == "spend":
-        return entry.description if entry.feature else entry.reference or ""
+        return without_turns(entry.description if entry.feature else entry.reference or "")
     if entry.kind in ("purchase", "grant"):
         return kind_label(entry.kind)
     if entry.kind == "expire":
         return grant_words(entry.description, of_purchase=None)
-    return entry.description
+    return without_turns(entry.description)
 
 
 def grant_name(grant: Grant) -> str:
@@ -72,8 +75,17 @@ def grant_words(description: str, *, of_purchase: bool | None) -> str:
     if of_purchase or of_purchase is None:
         name = translate("package", "", description)
         if name != description or of_purchase:
-            return name
-    return str(get_translations().ugettext(description))
+            return without_turns(name)
+    return without_turns(str(get_translations().ugettext(description)))
+
+
+def without_turns(text: str) -> str:
+    """Without the characters that turn the reading direction around: others wrote it, and it stands in our page."""
+    return text.translate(_TURNS)
+
+
+def shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def actor_name(actor: str, *, own: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
-from webapp.credits.naming import grant_name
+from webapp.credits.naming import grant_name, shorten
 from webapp.credits.pace import Pace, read_pace
 from webapp.credits.stick import Mark, Segment, Stick
 from webapp.database import unit_of_work
@@ -102,7 +102,9 @@ def _grant_rows(live: Live, pace: Pace, now: datetime) -> list[GrantRow]:
         spent_by = pace.reached_at(before, now=now)
         late = grant.expires_at is not None and spent_by is not None and spent_by > grant.expires_at
         tint = next((s.tint for s in live.segments if before <= s.start + s.amount), 4)
-        rows.append(GrantRow(name=grant_name(grant), tint=tint, grant=grant, spent_by=spent_by, late=late))
+        rows.append(
+            GrantRow(name=shorten(grant_name(grant), 100), tint=tint, grant=grant, spent_by=spent_by, late=late)
+        )
     return rows
 
 
@@ -113,7 +115,7 @@ def _stick(live: Live, pace: Pace, now: datetime) -> Stick:
         held=live.balance.held,
         pace=pace.per_day,
         segments=segments,
-        dates=_dates(live.total, pace, now),
+        dates=_clear_of(segments, _dates(live.total, pace, now), live.total),
     )
 
 
@@ -130,6 +132,12 @@ def _dates(total: int, pace: Pace, now: datetime) -> list[Mark]:
         return []
     way = [Mark(place=total * part / 4, label=short_day(now + (end - now) * part / 4)) for part in (1, 2, 3)]
     return [*way, Mark(place=total, label=short_day(end))]
+
+
+def _clear_of(segments: list[Segment], dates: list[Mark], total: int) -> list[Mark]:
+    """The days whose words no line between two segments would cross."""
+    starts = [segment.start for segment in segments]
+    return [d for d in dates if d.place == total or not any(d.place < s < d.place + total * 0.07 for s in starts)]
 
 
 def _chart(pace: Pace) -> Chart:

@@ -1,7 +1,9 @@
 """How fast an account spends: the last 30 days, and until when the balance lasts at that pace."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -55,7 +57,7 @@ def read_pace(session: Session, *, account_id: int, newest_seq: int, now: dateti
     return Pace(days=list(by_day.items()), spent=spent, per_day=spent / _span(rows, now, whole), whole=whole)
 
 
-def _span(rows: list, now: datetime, whole: bool) -> float:  # type: ignore[type-arg]
+def _span(rows: Sequence[Any], now: datetime, whole: bool) -> float:
     """Days over which the average is taken: never less than one, but for the busiest of accounts."""
     if not rows:
         return 1

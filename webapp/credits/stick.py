@@ -7,6 +7,7 @@ from webapp.ledger import Grant
 
 # A segment below this share of the stick is a sliver; neighbouring slivers become one segment.
 SLIVER = 0.08
+MERGED = 0.15
 _TINTS = 4
 
 
@@ -72,7 +73,7 @@ def lay(pieces: list[Piece]) -> list[Segment]:
     total = sum(piece.amount for piece in pieces)
     groups: list[list[Piece]] = []
     for piece in pieces:
-        if groups and piece.tint is None and _is_sliver(piece, total) and all(_is_sliver(p, total) for p in groups[-1]):
+        if groups and _is_sliver(piece, total) and _takes_more(groups[-1], total):
             groups[-1].append(piece)
         else:
             groups.append([piece])
@@ -104,6 +105,11 @@ def _last_at_end(segments: list[Segment]) -> list[Segment]:
 
 def _is_sliver(piece: Piece, total: int) -> bool:
     return piece.amount < SLIVER * total and piece.tint is None
+
+
+def _takes_more(group: list[Piece], total: int) -> bool:
+    """Only slivers are merged, and only until the segment is long enough to be lettered."""
+    return all(_is_sliver(piece, total) for piece in group) and sum(p.amount for p in group) < MERGED * total
 
 
 def _room(amount: int, total: int) -> int:

@@ -33,7 +33,7 @@ class _Loaded:
     checked_at: float
 
 
-class LiveDomain(Domain):  # type: ignore[misc]
+class LiveDomain(Domain):
     """One gettext domain whose files may change while the process runs."""
 
     def __init__(self, domain: str) -> None:

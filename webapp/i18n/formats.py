@@ -1,5 +1,6 @@
 """Numbers, money and times as the reader writes them."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -61,7 +62,12 @@ def signed(value: int) -> str:
 def money(minor: int, currency: str) -> str:
     """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
     amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return numbers.format_currency(amount, currency, locale=_locale())
+    return _spaced(numbers.format_currency(amount, currency, locale=_locale()))
+
+
+def _spaced(text: str) -> str:
+    """A currency that is written by its letters stands apart from the number, as CLDR says and Babel does not."""
+    return re.sub(r"(?<=[A-Z]{3})(?=\d)", "\xa0", text)
 
 
 def price(minor: int, currency: str) -> str:
@@ -70,7 +76,7 @@ def price(minor: int, currency: str) -> str:
     if amount != amount.to_integral_value():
         return money(minor, currency)
     pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
-    return numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False)
+    return _spaced(numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False))
 
 
 def per_credit(minor: int, credits: int, currency: str) -> str:
@@ -78,9 +84,8 @@ def per_credit(minor: int, credits: int, currency: str) -> str:
     digits = get_currency_precision(currency) + 2
     amount = (Decimal(minor).scaleb(-get_currency_precision(currency)) / credits).quantize(Decimal(1).scaleb(-digits))
     pattern = _locale().currency_formats["standard"]
-    return numbers.format_currency(
-        amount, currency, format=_with_decimals(pattern.pattern, digits), locale=_locale(), currency_digits=False
-    )
+    fine = _with_decimals(pattern.pattern, digits)
+    return _spaced(numbers.format_currency(amount, currency, format=fine, locale=_locale(), currency_digits=False))
 
 
 def _with_decimals(pattern: str, digits: int) -> str:
@@ -114,8 +119,9 @@ def weekday(value: datetime | date) -> str:
 
 
 def moment(value: datetime) -> str:
-    """21 Nov 2026, 14:32."""
-    return dates.format_datetime(_local(value), "medium", tzinfo=get_timezone(), locale=_locale())
+    """21 Nov 2026, 14:32; without the year when it is near."""
+    joined = str(_locale().datetime_formats["medium"])
+    return joined.replace("'", "").replace("{1}", short_day(value)).replace("{0}", clock(value))
 
 
 def precise(value: datetime) -> str:

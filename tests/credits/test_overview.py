@@ -1,0 +1,97 @@
+"""GET /credits."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.credits.member import Member
+from webapp import clock, ledger
+
+
+def test_nothing_yet_shows_the_way_out(member: Member) -> None:
+    html = member.get("/credits").text
+    assert "No notch has been cut yet" in html
+    assert 'href="/pricing"' in html
+    assert 'id="tally"' not in html
+
+
+def test_balance_grants_and_latest_entries_are_shown(member: Member) -> None:
+    member.grant(500, "Autumn bonus", expires_at=clock.now() + timedelta(days=100))
+    member.grant(2000, "Standard", source="purchase", cost_minor=2900, cost_currency="EUR")
+    member.spend(20, feature="image", quantity=2)
+    html = member.get("/credits").text
+    assert ">2,480<" in html
+    assert "Autumn bonus" in html
+    assert html.index("Autumn bonus") < html.index(">Standard<"), "in burn order"
+    assert html.count("<tr data-entry=") == 3
+    assert 'data-kind="purchase" data-amount="2000"' in html
+    assert "480 expire on" in html
+
+
+def test_page_and_fragment_show_the_same(member: Member) -> None:
+    member.grant(42)
+    page = member.get("/credits").text
+    part = member.fragment("/credits", "credits").text
+    assert "<html" in page
+    assert "<html" not in part
+    assert part.strip().startswith('<div class="wrap" id="credits"')
+    assert ">42<" in part
+
+
+def test_expired_credits_are_not_shown_as_there(member: Member) -> None:
+    member.grant(70, "Old", expires_at=clock.now() + timedelta(seconds=1))
+    member.grant(5, "New")
+    member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(seconds=5)))
+    html = member.get("/credits").text
+    assert 'data-available="5"' in html
+    assert 'id="credits-now"><bdi>5</bdi>' in html
+    assert html.count("<tr data-grant=") == 1
+
+
+def test_many_grants_and_long_names_keep_the_page_whole(member: Member) -> None:
+    for number in range(105):
+        member.grant(10, f"Grant {number} " + "w" * 90)
+    member.grant(1, '<script>alert("%s")</script>\u202eevil')
+    html = member.get("/credits").text
+    assert html.count("<tr data-grant=") == 100
+    assert "In further grants" in html
+    assert "<script>alert" not in html
+    assert "\u202e" not in html
+
+
+def test_huge_balances_fit(member: Member) -> None:
+    member.grant(10**15)
+    html = member.get("/credits").text
+    assert "1,000,000,000,000,000" in html
+    assert 'class="huge"' in html
+
+
+def test_page_reads_a_bounded_number_of_statements(member: Member, statements: list[str]) -> None:
+    for _ in range(3):
+        member.grant(10)
+        member.spend(1, feature="image")
+    member.get("/credits")
+    statements.clear()
+    member.get("/credits")
+    assert len(statements) <= 10, statements
+
+
+def test_strangers_are_asked_to_log_in(member: Member) -> None:
+    member.client.delete_cookie("tallystick")
+    for path in ("/credits", "/credits/history", "/credits/entries/1", "/credits/playground", "/credits/history.csv"):
+        response = member.get(path)
+        assert response.status_code == 303, path
+        assert "/log-in" in response.headers["Location"]
+
+
+def test_out_of_credits_says_so(member: Member) -> None:
+    member.grant(5)
+    member.spend(5)
+    assert "You are out of credits" in member.get("/credits").text
+
+
+def test_arabic_page_runs_from_right_to_left(new_member: Callable[..., Member]) -> None:
+    member = new_member(locale="ar")
+    member.grant(1234)
+    html = member.get("/credits").text
+    assert '<html lang="ar" dir="rtl"' in html
+    assert "رصيد" in html

@@ -1,0 +1,113 @@
+"""GET /credits/entries/<seq>: every kind of entry explains itself."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.credits.member import Member
+from webapp import clock, ledger
+from webapp.catalog.rate_card import quote
+
+
+def test_spend_shows_arithmetic_and_the_credits_that_paid(member: Member) -> None:
+    member.grant(10, "First", expires_at=clock.now() + timedelta(days=9))
+    member.grant(100, "Second")
+    cost = member.write(lambda session, account_id: quote(session, feature="image", quantity=3))
+    entry = member.spend(24, feature="image", quantity=3, pricing=cost.pricing, reference="job_7", metadata={"k": "v"})
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    assert "Why was I charged 24 credits?" in html
+    assert "× 8" in html
+    assert html.index("First") < html.index("Second")
+    assert "110 before, 86 after" in html
+    assert "job_7" in html
+    assert entry.hash.hex()[:4] in html
+
+
+@pytest.mark.parametrize(
+    ("what", "question"),
+    [
+        ("grant", "Where do 50 credits come from?"),
+        ("purchase", "Where do 50 credits come from?"),
+        ("refund", "Why were 20 credits returned?"),
+        ("revoke", "Why were 50 credits taken back?"),
+        ("restore", "Why did 50 credits come back?"),
+        ("expire", "Why did 50 credits expire?"),
+    ],
+)
+def test_every_kind_has_words_of_its_own(member: Member, what: str, question: str) -> None:
+    source = {"source": "purchase", "cost_minor": 900, "cost_currency": "EUR"} if what == "purchase" else {}
+    expires = {"expires_at": clock.now() + timedelta(seconds=1)} if what == "expire" else {}
+    grant = member.grant(50, "Starter", **source, **expires)
+    seq = grant.seq
+    if what == "refund":
+        spent = member.spend(20, feature="image")
+        seq = member.write(ledger.refund_spend, seq=spent.seq, actor="api", reason="Failed").entry.seq
+    if what in ("revoke", "restore"):
+        seq = member.write(ledger.revoke, grant_id=grant.seq, target=50, actor="stripe", reason="refunded").seq
+    if what == "restore":
+        seq = member.write(ledger.revoke, grant_id=grant.seq, target=0, actor="stripe", reason="won").seq
+    if what == "expire":
+        member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(seconds=5)))
+        member.write(ledger.expire_account)
+        seq = 2
+    response = member.get(f"/credits/entries/{seq}")
+    assert response.status_code == 200
+    assert question in response.text
+
+
+def test_revoke_beyond_what_is_left_shows_the_debt(member: Member) -> None:
+    grant = member.grant(50, "Starter")
+    member.spend(30)
+    entry = member.write(ledger.revoke, grant_id=grant.seq, target=50, actor="stripe", reason="refunded")
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    assert "Owed" in html
+    assert "−30" not in html.split("Which credits it touched")[1].split("</table>")[0]
+    assert "owed: the next credits" in member.get("/credits").text
+
+
+def test_another_persons_entry_is_not_found(member: Member, new_member: Callable[..., Member]) -> None:
+    other = new_member()
+    for _ in range(3):
+        other.grant(10)
+    member.grant(10)
+    assert member.get("/credits/entries/1").status_code == 200
+    for seq in ("2", "3", "0", str(2**63), "9" * 40, "-1", "x"):
+        assert member.get(f"/credits/entries/{seq}").status_code == 404, seq
+
+
+@pytest.mark.parametrize(
+    "pricing",
+    [
+        {},
+        {"lines": "x"},
+        {"lines": [{}, 1, None]},
+        {"lines": [{"credits": "8"}], "rate_card_version": "1"},
+        {"lines": [{"credits": 3}]},
+    ],
+)
+def test_arithmetic_that_does_not_add_up_is_not_shown(member: Member, pricing: dict[str, object]) -> None:
+    member.grant(10)
+    entry = member.spend(8, feature="image", quantity=1, pricing=pricing)
+    assert member.get(f"/credits/entries/{entry.seq}").status_code == 200
+
+
+def test_strange_texts_are_only_text(member: Member) -> None:
+    member.grant(10**15, "<script>1</script>" + "w" * 200)
+    entry = member.spend(
+        10**14,
+        description="%s %(x)s {0}",
+        reference="r" * 200,
+        metadata={"<b>": {"deep": [1, 2]}, "x" * 100: "y" * 500},
+    )
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    assert "<script>1" not in html
+    assert "&lt;b&gt;" in html
+
+
+def test_spend_from_many_grants_is_drawn_and_listed(member: Member) -> None:
+    for number in range(30):
+        member.grant(10, f"Grant {number}")
+    entry = member.spend(295)
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    assert "Grant 29" in html

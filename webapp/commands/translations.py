@@ -1,0 +1,88 @@
+"""flask translations: from marked texts to translated pages."""
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from webapp.i18n import checking, extraction
+from webapp.i18n.catalogs import DOMAINS
+from webapp.i18n.locale import babel_name
+
+translations_group = AppGroup("translations", help="Extract, update, check and compile translations.")
+
+
+@translations_group.command("extract")
+def extract() -> None:
+    """Write translations/messages.pot from code and templates."""
+    changed = extraction.write_template("messages", extraction.extract_messages())
+    click.echo("messages.pot " + ("written" if changed else "is up to date"))
+
+
+@translations_group.command("sync")
+@click.option("--shipped-only", is_flag=True, help="Leave out what only this database has.")
+def sync(shipped_only: bool) -> None:
+    """Write translations/content.pot from the shipped catalog and this database's."""
+    from webapp.database import unit_of_work
+
+    if shipped_only:
+        catalog = extraction.collect_content(None)
+    else:
+        with unit_of_work() as session:
+            catalog = extraction.collect_content(session)
+    changed = extraction.write_template("content", catalog)
+    click.echo("content.pot " + ("written" if changed else "is up to date"))
+
+
+@translations_group.command("update")
+def update() -> None:
+    """Bring every locale's .po to the templates: new texts empty, gone ones out."""
+    for name in _locales():
+        for domain in DOMAINS:
+            click.echo(extraction.update_locale(name, domain).relative_to(extraction.ROOT))
+
+
+@translations_group.command("compile")
+def compile_() -> None:
+    """Write the .mo files. Running processes take them up within a second."""
+    for name in extraction.locale_names():
+        for domain in DOMAINS:
+            if extraction.po_path(name, domain).exists():
+                click.echo(extraction.compile_locale(name, domain).relative_to(extraction.ROOT))
+
+
+@translations_group.command("check")
+def check() -> None:
+    """Find broken placeholders, tags and plural forms; exit 1 at any."""
+    found = [problem for name, domain in _present() for problem in checking.problems(name, domain)]
+    for problem in found:
+        click.echo(problem, err=True)
+    if found:
+        raise SystemExit(1)
+    click.echo("Every translation fits its source.")
+
+
+@translations_group.command("coverage")
+@click.option("--fail-under", type=float, default=0, help="Exit 1 when a locale has less than this percentage.")
+def coverage(fail_under: float) -> None:
+    """Print how much of each locale is translated."""
+    low = False
+    for name, domain in _present():
+        figures = checking.coverage(name, domain)
+        share = 100 * figures.translated / figures.texts if figures.texts else 100.0
+        low = low or share < fail_under
+        click.echo(
+            f"{name:8} {domain:10} {figures.translated:4} of {figures.texts:4} {share:6.1f} %  {figures.fuzzy} fuzzy"
+        )
+    if low:
+        raise SystemExit(1)
+
+
+def _locales() -> list[str]:
+    """Every configured locale but English, the source."""
+    wanted = [babel_name(tag) for tag in current_app.config["SETTINGS"].locales]
+    return [name for name in sorted({*wanted, *extraction.locale_names()}) if name.split("_")[0] != "en"]
+
+
+def _present() -> list[tuple[str, str]]:
+    names = extraction.locale_names()
+    return [(name, domain) for name in names for domain in DOMAINS if extraction.po_path(name, domain).exists()]
