@@ -1,0 +1,76 @@
+"""Accounts with grants and history, put into the tables by set-based SQL: hours of spending in seconds.
+
+The figures agree with each other as the invariants want; only the hashes are not chained, which nothing here reads.
+"""
+
+import psycopg
+
+GRANTS_EACH = 5
+CREDITS_EACH = 1_000
+
+_ACCOUNT_IDS = """
+INSERT INTO ledger.account_ids (external_id) SELECT %(prefix)s || n FROM generate_series(1, %(accounts)s) n
+"""
+_ACCOUNTS = """
+INSERT INTO ledger.accounts (account_id, external_id, created_at, booked_at, balance, seq, due_at)
+SELECT account_id, external_id, now(), now(), %(grants)s::bigint * %(credits)s - %(spends)s, %(grants)s + %(spends)s,
+       now() + interval '30 days'
+FROM ledger.account_ids WHERE external_id LIKE %(prefix)s || '%%'
+"""
+_GRANTS = """
+INSERT INTO ledger.grants (account_id, grant_id, source, amount, remaining, effective_at, expires_at, burn_rank,
+                           fingerprint, open)
+SELECT account_id, n, 'bench', CASE n WHEN 1 THEN %(credits)s + %(spends)s ELSE %(credits)s END,
+       CASE n WHEN 1 THEN %(credits)s ELSE %(credits)s END, now(), now() + (29 + n) * interval '1 day', 0, '\\x00', true
+FROM ledger.account_ids, generate_series(1, %(grants)s) n WHERE external_id LIKE %(prefix)s || '%%'
+"""
+_GRANT_ENTRIES = """
+INSERT INTO ledger.entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants, drawn_amounts,
+                            description, fingerprint, actor, occurred_at, booked_at, hash)
+SELECT account_id, n, 'grant', %(credits)s + CASE n WHEN 1 THEN %(spends)s ELSE 0 END,
+       n * %(credits)s + %(spends)s, 0, ARRAY[n], ARRAY[%(credits)s + CASE n WHEN 1 THEN %(spends)s ELSE 0 END],
+       'A grant', '\\x00', 'bench', now(), now(), sha256(int8send(n))
+FROM ledger.account_ids, generate_series(1, %(grants)s::bigint) n WHERE external_id LIKE %(prefix)s || '%%'
+"""
+_SPEND_ENTRIES = """
+INSERT INTO ledger.entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants, drawn_amounts,
+                            feature, quantity, description, idempotency_key, fingerprint, actor, occurred_at,
+                            booked_at, hash)
+SELECT account_id, n, 'spend', -1, %(grants)s::bigint * %(credits)s + %(spends)s - (n - %(grants)s), 0,
+       ARRAY[1::bigint], ARRAY[-1::bigint], 'api-call', 1, '', 'old-' || n, sha256(int8send(n)), 'bench', now(), now(),
+       sha256(int8send(n))
+FROM ledger.account_ids, generate_series(%(grants)s::bigint + 1, %(grants)s + %(spends)s) n
+WHERE external_id LIKE %(prefix)s || '%%'
+"""
+
+
+def make_accounts(
+    superuser_url: str,
+    *,
+    prefix: str,
+    accounts: int,
+    grants: int = GRANTS_EACH,
+    credits: int = CREDITS_EACH,
+    spends: int = 0,
+) -> tuple[int, int]:
+    """`accounts` accounts named by `prefix` exist, each with `grants` open grants of `credits` and `spends` entries.
+
+    Returns the lowest and the highest of their ids, which are dense.
+    """
+    given = {"prefix": prefix, "accounts": accounts, "grants": grants, "credits": credits, "spends": spends}
+    with psycopg.connect(superuser_url) as connection:
+        for statement in (_ACCOUNT_IDS, _ACCOUNTS, _GRANTS, _GRANT_ENTRIES, _SPEND_ENTRIES):
+            connection.execute(statement, given)
+        row = connection.execute(
+            "SELECT min(account_id), max(account_id) FROM ledger.account_ids WHERE external_id LIKE %s || '%%'",
+            [prefix],
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def settle(superuser_url: str) -> None:
+    """Statistics are fresh and what was built is on disk, so that no round pays for it."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
