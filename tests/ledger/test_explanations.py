@@ -4,14 +4,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from tests.conftest import TestServers
 from tests.ledger import model
 from tests.ledger.conftest import T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp import ledger
+from webapp.ledger.verify import verify
 
 HOUR = timedelta(hours=1)
 
@@ -174,3 +177,17 @@ def test_available_is_never_negative_and_debt_is_told(clocked_engine: Engine) ->
     with account.at(T0) as session:
         balance = ledger.balance(session, account_id=account.account_id)
     assert (balance.balance, balance.available, balance.debt, balance.held) == (-5, 0, 5, 0)
+
+
+def test_a_frozen_grant_pays_for_nothing(account: DatabaseAccount, clocked_servers: TestServers) -> None:
+    """Nothing freezes a grant yet; a dispute will."""
+    account.grant(now=T0, amount=10)
+    account.grant(now=T0, amount=10)
+    with psycopg.connect(clocked_servers.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE ledger.grants SET frozen = true WHERE account_id = %s AND grant_id = 1", [account.account_id]
+        )
+    assert account.available(T0) == 10
+    assert account.spend(now=T0, amount=15, partial=True).entry.draws == (model.Draw(2, -10),)
+    with account.engine.connect() as connection:
+        assert verify(connection, account_ids=[account.account_id]).findings == []

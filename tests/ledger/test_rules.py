@@ -573,6 +573,21 @@ def test_a_grant_that_is_booked_late_is_accepted_and_expires_at_once(account: Ac
     assert kinds(account) == [("grant", 10), ("expire", -10)]
 
 
+def test_no_write_is_booked_before_the_last_one_though_the_clock_went_back(account: Account) -> None:
+    later = T0 + HOUR
+    account.grant(now=later, amount=10, expires_at=later)
+    account.grant(now=T0, amount=10)
+    spend = account.spend(now=T0, amount=5).entry
+    account.refund(now=T0, spend_seq=spend.seq)
+    account.revoke(now=T0, grant_id=3, target=5)
+    account.revoke(now=T0, grant_id=3, target=0)
+    account.grant(now=T0, amount=1, expires_at=later + TICK)
+    account.expire_due(now=T0)
+    account.expire_due(now=later + TICK)
+    account.expire_due(now=T0)
+    assert [entry.booked_at - later for entry in account.entries] == [0 * TICK] * 8 + [TICK]
+
+
 def test_booked_at_never_goes_back(account: Account) -> None:
     account.grant(now=T0, amount=10, expires_at=T0 + HOUR)
     account.expire_due(now=T0 + HOUR)
