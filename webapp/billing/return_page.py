@@ -50,7 +50,7 @@ def come_back() -> ResponseReturnValue:
         if purchase is None or not _belongs_to_reader(purchase):
             abort(404)
         purchase_id = purchase.id
-    asked = _settle(purchase_id) if polls % ASK_STRIPE_EVERY == 0 else True
+    asked = polls % ASK_STRIPE_EVERY == 0 and _settle(purchase_id)
     with unit_of_work() as session:
         purchase = session.get_one(Purchase, purchase_id)
         return _render(session, purchase, polls=max(polls, 0), asked=asked)

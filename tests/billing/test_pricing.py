@@ -1,0 +1,103 @@
+"""The prices, for everybody, in every language and currency."""
+
+import re
+
+import pytest
+from sqlalchemy import event
+
+from tests.billing.shop import Buyer, Shop
+from tests.people.browser import Browser
+from webapp.extensions import db
+
+
+@pytest.fixture
+def stranger(shop: Shop) -> Browser:
+    return Browser(shop.app)
+
+
+@pytest.mark.parametrize("path", ["/", "/pricing", "/en/pricing", "/de/pricing", "/ar/pricing"])
+def test_everybody_sees_packages_plans_and_what_a_credit_buys(stranger: Browser, path: str) -> None:
+    answer = stranger.get(path)
+    assert answer.status_code == 200
+    assert answer.text.count('class="voucher') >= 4
+    for landmark in ('id="packages"', 'id="plans"', 'id="rates"', 'id="faq"'):
+        assert landmark in answer.text
+
+
+def test_each_language_has_its_own_address_and_names_the_others(stranger: Browser) -> None:
+    page = stranger.get("/ar/pricing").text
+    assert '<html lang="ar" dir="rtl"' in page
+    for tag in ("en", "de", "ar", "x-default"):
+        assert f'hreflang="{tag}"' in page
+    assert '<html lang="de" dir="ltr"' in stranger.get("/de/pricing").text
+
+
+@pytest.mark.parametrize("tag", ["fr", "xx", "EN", "de_DE", "de-DE", "..", "%00", "en%0a", "api", "x" * 500, "١"])
+def test_a_language_that_is_not_offered_is_not_found(stranger: Browser, tag: str) -> None:
+    assert stranger.get(f"/{tag}/pricing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("currency", "price"), [("EUR", "€9.00"), ("usd", "$9.00"), ("GBP", "£8.00"), ("JPY", "¥1,400")]
+)
+def test_prices_are_shown_in_the_chosen_currency(stranger: Browser, currency: str, price: str) -> None:
+    page = stranger.get(f"/pricing?currency={currency}").text
+    assert price in page
+    assert f'value="{currency.upper()}" checked' in page
+    assert f"currency={currency.upper()}" in page  # the links to buy keep it
+
+
+@pytest.mark.parametrize("currency", ["XXX", "", "%00", "€", "E" * 5000, "{{7*7}}", "%25s"])
+def test_an_unknown_currency_is_passed_over(stranger: Browser, currency: str) -> None:
+    answer = stranger.get(f"/pricing?currency={currency}")
+    assert answer.status_code == 200
+    assert "€9.00" in answer.text
+
+
+def test_the_saving_is_against_the_smallest_package(stranger: Browser) -> None:
+    page = stranger.get("/en/pricing?currency=EUR").text
+    for saving in ("19%", "28%", "39%"):
+        assert saving in page
+    assert "€0.0180" in page
+    assert "€0.0110" in page
+
+
+def test_popular_is_said_in_words(stranger: Browser) -> None:
+    assert stranger.get("/en/pricing").text.count("Most chosen") == 1
+
+
+def test_what_cannot_be_bought_has_no_button_but_a_reason(stranger: Browser) -> None:
+    page = stranger.get("/en/pricing").text
+    assert "/packages/enterprise/buy" not in page
+    assert "For subscribers only." in page
+    assert "/plans/" not in page  # plans can't be subscribed to yet
+    assert page.count("Coming soon") >= 3
+
+
+def test_the_signed_in_see_their_own_navigation(buyer: Buyer) -> None:
+    page = buyer.browser.get("/pricing").text
+    assert 'id="balance"' in page
+    assert "Log out" in page
+
+
+def test_a_page_to_come_back_to_is_kept_if_it_is_ours(stranger: Browser) -> None:
+    assert "next=/credits/playground" in stranger.get("/pricing?next=/credits/playground").text
+    page = stranger.get("/pricing?next=//evil.example").text
+    assert "evil" not in "".join(re.findall(r'href="[^"]*buy[^"]*"', page))
+
+
+def test_the_page_costs_a_bounded_number_of_statements(shop: Shop, stranger: Browser) -> None:
+    statements: list[str] = []
+    with shop.app.app_context():
+        engine = db.engine
+    stranger.get("/pricing")
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        stranger.get("/pricing")
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
+    assert len(statements) <= 8, statements
