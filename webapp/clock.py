@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 _FRESH_SECONDS = 1.0
@@ -17,7 +17,7 @@ def now() -> datetime:
     return datetime.now(UTC) + _ahead
 
 
-def follow(session: Session, *, movable: bool, at_once: bool = False) -> None:
+def follow(session: Session | Connection, *, movable: bool, at_once: bool = False) -> None:
     """Make `now()` agree with the ledger's clock to within a second. Without `movable` it is the system's.
 
     One small read a second and process, in sandbox mode only.

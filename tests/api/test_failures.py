@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 from tests.api.conftest import Caller, assert_problem
 from tests.conftest import TestServers
 from webapp.api import spends, unit
-from webapp.extensions import db
 
 
 def test_a_database_that_is_away_is_a_503_with_retry_after(
@@ -120,8 +119,7 @@ def test_a_spend_is_one_statement_beside_the_lookups_of_key_and_price(
         if "clock_ahead" not in statement:  # once a second, in sandbox mode only
             seen.append(statement)
 
-    with app.app_context():
-        engine = db.engine
+    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
     event.listen(engine, "before_cursor_execute", note)
     try:
         assert caller.post("/spends", body).status_code == 201

@@ -11,6 +11,7 @@ from webapp.api.identifiers import AccountIds
 from webapp.api.openapi import PREFIX, describe
 from webapp.api.problems import problem_for_status
 from webapp.api.rate_limit import RateLimit
+from webapp.api.unit import prepare_engines
 from webapp.extensions import csrf, db, limiter
 
 ENDPOINTS = (
@@ -34,6 +35,7 @@ def register(app: Flask) -> None:
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():
         app.extensions["api_account_ids"] = AccountIds(db.engine)
+        prepare_engines(app)
     if isinstance(app, APIFlask):
         settings = app.config["SETTINGS"]
 

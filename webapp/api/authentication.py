@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import current_app, request
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from webapp import clock
 from webapp.api.keys import SANDBOX, KnownKey, known_key, note_use
@@ -13,7 +13,7 @@ from webapp.api.problems import Problem
 LONGEST_SECRET = 128
 
 
-def authenticate(session: Session) -> KnownKey:
+def authenticate(connection: Connection) -> KnownKey:
     """The key of the request, looked up anew each time: a revoked one is refused from the next request on.
 
     Only the Authorization header counts, never a cookie. Raises 401 for a key that is missing, unknown, expired,
@@ -27,13 +27,13 @@ def authenticate(session: Session) -> KnownKey:
         raise _unauthorized(_("The API key is not valid."))
     if secret.startswith(SANDBOX) and not current_app.config["SANDBOX"]:
         raise _unauthorized(_("Keys of the sandbox work in sandbox mode only."))
-    key = known_key(session, secret=secret)
+    key = known_key(connection, secret=secret)
     moment = clock.now()
     if key is None or not key.works_at(moment):
         raise _unauthorized(_("The API key is not valid."))
     if not key.works_from(_address()):
         raise Problem(403, "address_not_allowed", _("This API key may not be used from your address."))
-    note_use(session, key=key, moment=moment)
+    note_use(connection, key=key, moment=moment)
     return key
 
 

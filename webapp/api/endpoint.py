@@ -18,7 +18,7 @@ from webapp.api.problems import Problem, in_callers_language, invalid, problem_f
 from webapp.api.query import Parameter, read_query
 from webapp.api.refusals import problem_of_refusal
 from webapp.api.strict_json import read_object
-from webapp.api.unit import attempt, one_statement
+from webapp.api.unit import attempt, one_lookup, one_statement
 from webapp.api.validation import validated
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -146,8 +146,8 @@ def _serve(one: Endpoint, path: dict[str, str]) -> Response:
 
 
 def _authenticated() -> KnownKey:
-    with one_statement() as session:
-        return authenticate(session)
+    with one_lookup() as connection:
+        return authenticate(connection)
 
 
 def _response(reply: Reply, headers: dict[str, str]) -> Response:

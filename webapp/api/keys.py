@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from flask import current_app
-from sqlalchemy import BigInteger, DateTime, Identity, Integer, LargeBinary, Text, or_, select, text, update
+from sqlalchemy import BigInteger, Connection, DateTime, Identity, Integer, LargeBinary, Text, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -194,10 +194,10 @@ _USED = text(
 )
 
 
-def known_key(session: Session, *, secret: str) -> KnownKey | None:
+def known_key(connection: Connection, *, secret: str) -> KnownKey | None:
     """The key with that secret, whatever its state; None when there is none. One statement, by the hash's index."""
     wanted = hash_secret(secret)
-    row = session.execute(_FIND, {"secret_hash": wanted}).one_or_none()
+    row = connection.execute(_FIND, {"secret_hash": wanted}).one_or_none()
     if row is None or not hmac.compare_digest(bytes(row.secret_hash), wanted):
         return None
     return KnownKey(
@@ -212,10 +212,10 @@ def known_key(session: Session, *, secret: str) -> KnownKey | None:
     )
 
 
-def note_use(session: Session, *, key: KnownKey, moment: datetime) -> None:
+def note_use(connection: Connection, *, key: KnownKey, moment: datetime) -> None:
     """`last_used_at` is right to within a minute, at the cost of one write a minute."""
     if key.last_used_at is None or key.last_used_at + LAST_USED_EVERY < moment:
-        session.execute(_USED, {"id": key.id, "now": moment, "before": moment - LAST_USED_EVERY})
+        connection.execute(_USED, {"id": key.id, "now": moment, "before": moment - LAST_USED_EVERY})
 
 
 def _known_scopes(scopes: Iterable[str]) -> list[str]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from flask import current_app
+from flask import Flask, current_app
 from flask_babel import gettext as _
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -17,6 +18,8 @@ from webapp.extensions import db
 
 Answer = TypeVar("Answer")
 
+AUTOCOMMIT = "AUTOCOMMIT"
+SNAPSHOT = "REPEATABLE READ"
 ATTEMPTS = 3
 _REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing was written
 _LOCK_TIMEOUT = "55P03"
@@ -27,23 +30,43 @@ _AWAY = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting
 @contextmanager
 def one_statement() -> Iterator[Session]:
     """Each statement commits by itself: a ledger call is one round trip, without BEGIN and COMMIT around it."""
-    with _session("AUTOCOMMIT") as session:
+    with _session(AUTOCOMMIT) as session:
         yield session
         after_commit(session)
 
 
 @contextmanager
+def one_lookup() -> Iterator[Connection]:
+    """Like `one_statement`, without a Session around it: for what every request looks up first."""
+    with _engine(AUTOCOMMIT).connect() as connection:
+        clock.follow(connection, movable=current_app.config["SANDBOX"])
+        yield connection
+
+
+@contextmanager
 def one_snapshot() -> Iterator[Session]:
     """Several statements that read the same moment; for reading."""
-    with _session("REPEATABLE READ") as session:
+    with _session(SNAPSHOT) as session:
         yield session
 
 
 @contextmanager
 def _session(isolation_level: str) -> Iterator[Session]:
-    with Session(db.engine.execution_options(isolation_level=isolation_level)) as session:
+    with Session(_engine(isolation_level)) as session:
         clock.follow(session, movable=current_app.config["SANDBOX"])
         yield session
+
+
+def _engine(isolation_level: str) -> Engine:
+    engine: Engine = current_app.extensions["api_engines"][isolation_level]
+    return engine
+
+
+def prepare_engines(app: Flask) -> None:
+    """The application's connections by the isolation level that a unit of work wants; one pool serves all."""
+    app.extensions["api_engines"] = {
+        level: db.engine.execution_options(isolation_level=level) for level in (AUTOCOMMIT, SNAPSHOT)
+    }
 
 
 def attempt(work: Callable[[], Answer]) -> Answer:
