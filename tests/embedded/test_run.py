@@ -25,6 +25,7 @@ def home(new_instance: Callable[..., Instance]) -> Instance:
     """One instance that the tests of this file share; each leaves it ready."""
     instance = new_instance()
     instance.start_and_wait()
+    instance.wait_for_banner()
     return instance
 
 

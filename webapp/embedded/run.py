@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from webapp.embedded.programs import HOST, programs_of, runs_sandbox, seed_progr
 from webapp.embedded.servers import Servers, ensure_servers
 from webapp.embedded.tree import Program, Tree
 
+# Python needs a second of a core for each process: what a visitor waits for goes first, the rest when it is ready.
+FIRST = ("web", "sandbox")
+FIRST_ALONE_SECONDS = 15.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -81,13 +85,13 @@ class Runner:
         self._began = began
         self._ready = False
         self._environment = environment_of(settings)
+        self._waiting = programs_of(settings, environment=self._environment)
         self._tree = Tree(cwd=ROOT, output=output, changed=self._record, others=servers.pids)
 
     def run(self) -> int:
         """Start everything, run it, end everything; the exit code."""
         try:
-            for program in programs_of(self._settings, environment=self._environment):
-                self._tree.start(program)
+            self._start(lambda program: program.name in FIRST)
             return self._tree.run(tick=self._tick, ended=self._ended)
         finally:
             self._servers.stop()
@@ -108,11 +112,20 @@ class Runner:
             self._servers.revive()
         if not self._ready and _answers_ready(self._settings):
             self._ready = True
+            self._start(lambda _: True)
             if self._settings.sandbox:
                 self._tree.start(seed_program(self._settings, environment=self._environment))
             else:
                 self._show_banner()
+        if time.monotonic() - self._began > FIRST_ALONE_SECONDS:
+            self._start(lambda _: True)
         return 10.0 if self._ready else 0.1
+
+    def _start(self, wanted: Callable[[Program], bool]) -> None:
+        """Start those of the programs that are wanted and not started yet."""
+        for program in [program for program in self._waiting if wanted(program)]:
+            self._waiting.remove(program)
+            self._tree.start(program)
 
     def _ended(self, program: Program, code: int) -> None:
         if code:
