@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -12,14 +12,13 @@ from sqlalchemy import Engine, create_engine
 
 from tests.conftest import TestServers, _new_database
 from tests.ledger import model
+from tests.ledger.asking import T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
 
-T0 = datetime(2031, 1, 31, 12, tzinfo=UTC)
-
 # Tests time their steps themselves; a slow machine is no reason to fail.
 common = settings(deadline=None, suppress_health_check=list(HealthCheck))
-settings.register_profile("test", common, max_examples=40, stateful_step_count=25)
+settings.register_profile("test", common, max_examples=80, stateful_step_count=25)
 settings.register_profile("nightly", common, max_examples=2_000, stateful_step_count=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 

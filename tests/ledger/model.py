@@ -28,117 +28,41 @@ DECISIONS, where the written rules leave room:
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-LARGEST_AMOUNT = 10**15
-NEVER = datetime.max.replace(tzinfo=UTC)
+from tests.ledger.model_words import (
+    LARGEST_AMOUNT,
+    NEVER,
+    Draw,
+    Entry,
+    EntryNotFound,
+    ExceedsGrant,
+    ExceedsSpend,
+    Grant,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    Refused,
+    Result,
+    SourceKeyConflict,
+    Spend,
+)
 
-
-class Refused(Exception):
-    """A request was refused and nothing was written."""
-
-
-class InvalidRequest(Refused):
-    pass
-
-
-class InsufficientCredits(Refused):
-    def __init__(self, *, required: int, available: int) -> None:
-        super().__init__(required, available)
-        self.required = required
-        self.available = available
-
-
-class IdempotencyKeyReused(Refused):
-    pass
-
-
-class SourceKeyConflict(Refused):
-    pass
-
-
-class ExceedsSpend(Refused):
-    pass
-
-
-class ExceedsGrant(Refused):
-    pass
-
-
-class EntryNotFound(Refused):
-    pass
-
-
-@dataclass(frozen=True)
-class Draw:
-    grant_id: int
-    amount: int
-
-
-@dataclass(frozen=True)
-class Entry:
-    seq: int
-    kind: str
-    amount: int
-    balance_after: int
-    debt_after: int
-    draws: tuple[Draw, ...]
-    occurred_at: datetime
-    booked_at: datetime
-    feature: str | None = None
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    entry: Entry
-    replayed: bool = False
-
-
-@dataclass
-class Grant:
-    grant_id: int
-    amount: int
-    source: str
-    source_key: str | None
-    priority: int
-    effective_at: datetime
-    expires_at: datetime | None
-    features: frozenset[str] | None
-    cost_minor: int
-    remaining: int = 0
-    held: int = 0
-    frozen: bool = False
-    expired: int = 0  # credits lost to time
-    repaid: int = 0  # credits that went into debts
-    revoked: int = 0  # the target reached, in credits
-    revoked_taken: int = 0  # of it: taken from what remained
-    revoked_as_debt: int = 0  # of it: had been spent, so it became debt
-
-    @property
-    def free(self) -> int:
-        return self.remaining - self.held
-
-    def has_expired(self, now: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= now
-
-    def may_pay_for(self, feature: str | None) -> bool:
-        return self.features is None or feature in self.features
-
-    def is_live(self, now: datetime) -> bool:
-        return self.effective_at <= now and not self.has_expired(now) and not self.frozen
-
-
-@dataclass
-class Spend:
-    """What of a spend has not been refunded yet."""
-
-    slices: list[tuple[int, int]]  # (grant_id, credits), in the order drawn
-    debt: int
-
-    @property
-    def left(self) -> int:
-        return sum(amount for _, amount in self.slices) + self.debt
+__all__ = [
+    "Account",
+    "Draw",
+    "Entry",
+    "EntryNotFound",
+    "ExceedsGrant",
+    "ExceedsSpend",
+    "Grant",
+    "IdempotencyKeyReused",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "Refused",
+    "Result",
+    "SourceKeyConflict",
+]
 
 
 @dataclass
@@ -168,6 +92,10 @@ class Account:
     def available(self, now: datetime, feature: str | None = None) -> int:
         """Credits that could pay for the feature (None: for anything), without the overdraft's room."""
         return sum(g.free for g in self.candidates(now, feature)) - self.debt
+
+    def available_in_all(self, now: datetime) -> int:
+        """Credits that could be spent now on something that no grant excludes."""
+        return max(0, sum(g.free for g in self.grants.values() if g.is_live(now)) - self.debt)
 
     def balance_at(self, moment: datetime) -> int:
         """The balance as of a moment that is not later than now."""

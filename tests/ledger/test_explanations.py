@@ -1,6 +1,6 @@
 """What an entry tells about itself, what the books say, and what of an account can be chosen."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +11,10 @@ from sqlalchemy.orm import Session
 
 from tests.conftest import TestServers
 from tests.ledger import model
-from tests.ledger.conftest import T0
+from tests.ledger.asking import HOUR, T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp import ledger
 from webapp.ledger.verify import verify
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Whoever changes history past every guard is found out: the verifier names the account and the entry."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -9,12 +8,10 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from tests.conftest import TestServers, _new_database
-from tests.ledger.conftest import T0
+from tests.ledger.asking import HOUR, T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
 from webapp.ledger.verify import Finding, verify
-
-HOUR = timedelta(hours=1)
 
 Tamper = Callable[[str], None]
 
@@ -144,6 +141,7 @@ def test_two_entries_that_changed_places_are_named(account: DatabaseAccount, tam
         ("UPDATE ledger.grants SET amount = amount + 1 WHERE account_id = $ AND grant_id = 2", 2),
         ("UPDATE ledger.grants SET revoked_taken = 0 WHERE account_id = $ AND grant_id = 2", 8),
         ("UPDATE ledger.grants SET expired = 0 WHERE account_id = $ AND grant_id = 1", 10),
+        ("UPDATE ledger.grants SET repaid = 1 WHERE account_id = $ AND grant_id = 2", 10),
         ("UPDATE ledger.grants SET expires_at = null WHERE account_id = $ AND grant_id = 1", 6),
         ("UPDATE ledger.grants SET priority = -1 WHERE account_id = $ AND grant_id = 2", 5),
         ("UPDATE ledger.grants SET features = '{export}' WHERE account_id = $ AND grant_id = 1", 5),

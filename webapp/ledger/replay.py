@@ -41,6 +41,7 @@ class GrantFacts:
     stored_expired: int
     stored_revoked: int
     stored_revoked_effect: int
+    stored_debts: int  # debt that its revokes made, less debt that it repaid
     remaining: int = 0
     expired: int = 0
     revoked: int = 0
@@ -95,6 +96,7 @@ class Replay:
     head: bytes = bytes(32)
     _open: list[BurnKey] = field(default_factory=list)
     _spent: dict[int, int] = field(default_factory=dict)  # seq of a spend → credits not refunded yet
+    _drawn: dict[int, int] = field(default_factory=dict)  # of spends that made debt: seq → what grants paid of it
 
     def play(self, entry: EntryFacts) -> None:
         """Check one entry against the state that the entries before it left, and take it over."""
@@ -131,6 +133,11 @@ class Replay:
         held = sum(g.stored_held for g in self.grants.values())
         if account.held != held:
             self._find(1, None, f"held is {account.held}, its grants hold {held}")
+        # A refund undoes a spend's debt first, so what is left of it above its draws is debt still.
+        made = sum(max(0, self._spent[seq] - drawn) for seq, drawn in self._drawn.items())
+        owed = made + sum(g.stored_debts for g in self.grants.values())
+        if account.debt != owed:
+            self._find(10, None, f"debt is {account.debt}, what made debt less what repaid it is {owed}")
         for grant in self.grants.values():
             self._compare(grant)
         return self.findings
@@ -182,6 +189,8 @@ class Replay:
 
     def _check_spend(self, entry: EntryFacts) -> None:
         self._spent[entry.seq] = -entry.amount
+        if entry.debt_after != self.debt:
+            self._drawn[entry.seq] = -sum(amount for _, amount in entry.draws)
         if entry.amount >= 0 or entry.debt_after < self.debt:
             self._find(3, entry, "a spend must take credits")
         if entry.draws == self._in_burn_order(entry, self._open):

@@ -23,7 +23,7 @@ _ACCOUNTS = text(
 )
 _GRANTS = text(
     "SELECT account_id, grant_id, amount, remaining, held, priority, effective_at, expires_at, features,"
-    " cost_minor > 0 AS is_paid, frozen, expired, revoked, revoked_taken + revoked_as_debt AS revoked_effect"
+    " cost_minor > 0 AS is_paid, frozen, expired, repaid, revoked, revoked_taken, revoked_as_debt"
     " FROM ledger.grants_v WHERE account_id BETWEEN :low AND :high"
 )
 # The content that the hash covers is written out here once more: the proof does not call what it proves.
@@ -172,7 +172,8 @@ def _grant(row: Row[Any]) -> GrantFacts:
         frozen=row.frozen,
         stored_expired=row.expired,
         stored_revoked=row.revoked,
-        stored_revoked_effect=row.revoked_effect,
+        stored_revoked_effect=row.revoked_taken + row.revoked_as_debt,
+        stored_debts=row.revoked_as_debt - row.repaid,
     )
 
 

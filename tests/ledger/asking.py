@@ -1,0 +1,24 @@
+"""What the tests of the rules ask of an account, and the moments at which they do."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from tests.ledger.model import Account, Draw
+
+T0 = datetime(2031, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
+
+OpenAccount = Callable[..., Account]
+
+
+def drawn(account: Account, amount: int, *, now: datetime = T0, feature: str | None = None) -> list[Draw]:
+    return list(account.spend(now=now, amount=amount, feature=feature).entry.draws)
+
+
+def kinds(account: Account) -> list[tuple[str, int]]:
+    return [(entry.kind, entry.amount) for entry in account.entries]
+
+
+def remaining(account: Account) -> list[int]:
+    return [grant.remaining for _, grant in sorted(account.grants.items())]
