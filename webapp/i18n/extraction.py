@@ -124,6 +124,9 @@ def update_locale(name: str, domain: str) -> Path:
     catalog.update(template, no_fuzzy_matching=True, update_header_comment=False)
     catalog.obsolete.clear()
     catalog.fuzzy = False
+    for message in [message for message in catalog if message.id and message.fuzzy]:
+        message.flags.discard("fuzzy")
+        message.string = tuple("" for _ in range(catalog.num_plurals)) if message.pluralizable else ""
     write_catalog(path, catalog)
     return path
 
