@@ -1,7 +1,5 @@
 """The way from a committed outbox row to RQ: the queue, and the hint that a worker picks up."""
 
-from typing import Any
-
 import structlog
 from flask import Flask, current_app
 from redis import Redis
@@ -20,8 +18,8 @@ def configure(app: Flask, *, redis_url: str) -> None:
     app.extensions["enqueue"] = enqueue
 
 
-def redis_connection() -> "Redis[Any]":
-    connection: Redis[Any] = current_app.extensions["redis"]
+def redis_connection() -> Redis:
+    connection: Redis = current_app.extensions["redis"]
     return connection
 
 
