@@ -2,10 +2,13 @@
 
 import re
 import threading
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
 import pytest
+import requests
+from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -270,6 +273,52 @@ def test_a_payment_refunded_before_it_was_fulfilled_leaves_nothing(shop: Shop, b
     assert buyer.bought() == [500]
     assert buyer.balance() == SIGN_UP
     shop.assert_sound()
+
+
+def test_a_refund_that_fails_gives_the_credits_back(shop: Shop, buyer: Buyer) -> None:
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    assert buyer.outcome(purchase) == "success"
+    intent = shop.purchase(purchase.id).stripe_payment_intent_id
+    refund = shop.stripe.v1.refunds.create(params={"payment_intent": intent, "amount": 450})
+    assert buyer.outcome(purchase) == "success"
+    assert buyer.balance() == SIGN_UP + 250
+    assert requests.post(f"{shop.sandbox_url}/_sandbox/refunds/{refund.id}/fail", timeout=10).ok
+    failed = next(event for event in shop.all_events()[::-1] if event["type"] == "refund.failed")
+    shop.deliver(failed)
+    shop.work(failed["id"])
+    assert buyer.balance() == SIGN_UP + 500
+    assert shop.purchase(purchase.id).refunded_minor == 0
+    shop.assert_sound()
+
+
+def test_a_purchase_of_another_mode_is_left_alone(
+    shop: Shop, buyer: Buyer, servers: Any, make_app: Callable[..., Flask]
+) -> None:
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    other = make_app(
+        servers,
+        STRIPE_API_BASE=shop.sandbox_url,
+        STRIPE_SECRET_KEY="sk_test_x",
+        STRIPE_WEBHOOK_SECRET="whsec_x",
+        SECRET_KEY="s" * 40,
+        LEDGER_SEAL_KEY="l" * 40,
+    )
+    with other.app_context(), unit_of_work() as session:
+        assert settle_purchase(session, purchase_id=purchase.id).state == "open"
+    assert buyer.bought() == []
+
+
+def test_a_purchase_that_stripe_never_heard_of_is_given_up_after_a_day(shop: Shop, buyer: Buyer) -> None:
+    purchase = buyer.start()
+    _as_owner(shop, "ALTER TABLE purchases DISABLE TRIGGER guard_purchase")
+    _as_owner(shop, f"UPDATE purchases SET stripe_session_id = NULL, state = 'new' WHERE id = {purchase.id}")
+    for age, state in (("23 hours", "new"), ("25 hours", "expired")):
+        _as_owner(shop, f"UPDATE purchases SET created_at = now() - interval '{age}' WHERE id = {purchase.id}")
+        with shop.app.app_context(), unit_of_work() as session:
+            assert settle_purchase(session, purchase_id=purchase.id).state == state
+    _as_owner(shop, "ALTER TABLE purchases ENABLE TRIGGER guard_purchase")
 
 
 def test_the_share_to_revoke_is_rounded_half_up_from_the_total() -> None:

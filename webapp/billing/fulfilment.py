@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from webapp import clock, ledger
 from webapp.billing.payment import Payment, fetch_payment
 from webapp.billing.purchase import OPEN_STATES, Purchase, lock_purchase, next_check
-from webapp.billing.stripe_api import UnknownToStripe
+from webapp.billing.stripe_api import UnknownToStripe, mode
 
 log = structlog.get_logger()
 
@@ -16,12 +16,15 @@ def settle_purchase(session: Session, *, purchase_id: int) -> Purchase:
 
     Paid, and in every point what the snapshot says: the credits are granted, once, and what of the money was
     refunded is revoked in proportion. Anything that differs from the snapshot: parked with the reason, nothing
-    granted. Otherwise it is open, pending, failed or expired. Safe to repeat, in any order and at once.
+    granted. Otherwise it is open, pending, failed or expired. Safe to repeat, in any order and at once. One made
+    in another mode (sandbox, test, live) is left alone: this Stripe does not know it.
 
     Stripe is asked before anything is locked; then the purchase is locked, and the account inside the ledger's
     functions. Raises PaymentsUnavailable; nothing was written then.
     """
     purchase = session.get_one(Purchase, purchase_id, populate_existing=True)
+    if purchase.mode != mode():
+        return purchase
     if purchase.stripe_session_id is None:
         return _give_up_when_old(session, purchase)
     seen = purchase.version

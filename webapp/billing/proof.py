@@ -4,6 +4,7 @@ Numbers 8 and 11 of the ledger's list are about the application's tables, which 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -33,7 +34,8 @@ _PAID_BUT_NOT_GRANTED = text(
     CROSS JOIN LATERAL (
         SELECT div(2 * p.credits::numeric * p.refunded_minor + p.price_minor, 2 * p.price_minor) AS target
     ) t
-    WHERE CASE WHEN p.state = 'fulfilled'
+    WHERE (CAST(:account_id AS bigint) IS NULL OR p.account_id = :account_id)
+      AND CASE WHEN p.state = 'fulfilled'
                THEN (g.grants, g.amount, g.grant_id, g.revoked) <> (1, p.credits, p.grant_id, t.target)
                ELSE g.grants <> 0 END
     """
@@ -49,10 +51,13 @@ _LEFT_UNDONE = text(
 )
 
 
-def violations(session: Session, *, undone_since: object) -> list[Violation]:
-    """What breaks invariants 8 and 11: nothing. `undone_since` is how old something unfinished may be."""
-    rows = [
-        *session.execute(_PAID_BUT_NOT_GRANTED).mappings(),
-        *session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings(),
-    ]
+def violations(session: Session, *, undone_since: datetime, account_id: int | None = None) -> list[Violation]:
+    """What breaks invariants 8 and 11: nothing, in order.
+
+    What is unfinished and neither parked nor younger than `undone_since` breaks the latter. With `account_id` only
+    that account's purchases are looked at, and nothing of the rest.
+    """
+    rows = list(session.execute(_PAID_BUT_NOT_GRANTED, {"account_id": account_id}).mappings())
+    if account_id is None:
+        rows += session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings()
     return [Violation(**row) for row in rows]

@@ -90,9 +90,10 @@ def _render(session: Session, purchase: Purchase, *, polls: int, asked: bool) ->
     if purchase.grant_id is not None:
         grant = ledger.get_grant(session, account_id=purchase.account_id, grant_id=purchase.grant_id)
         balance = ledger.balance(session, account_id=purchase.account_id)
-    template = "billing/checkout/_outcome.html" if htmx_asks() else "billing/checkout/return.html"
+    part = htmx_asks()
     return render_template(
-        template,
+        "billing/checkout/_outcome.html" if part else "billing/checkout/return.html",
+        announce=part,
         purchase=purchase,
         outcome=outcome,
         grant=grant,
