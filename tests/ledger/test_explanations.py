@@ -169,6 +169,16 @@ def test_what_can_be_seen_of_a_balance_changes_its_version(account: DatabaseAcco
     assert look(T0).version == seen[0].version
 
 
+def test_credits_that_start_later_stay_unavailable_after_a_sweep(account: DatabaseAccount) -> None:
+    account.grant(now=T0, amount=10, expires_at=T0 + HOUR)
+    account.grant(now=T0, amount=10, effective_at=T0 + 2 * HOUR)
+    account.expire_due(now=T0 + HOUR)
+    for now, available in [(T0 + HOUR, 0), (T0 + 2 * HOUR, 10)]:
+        with account.at(now) as session:
+            balance = ledger.balance(session, account_id=account.account_id)
+        assert (balance.balance, balance.available) == (10, available)
+
+
 def test_available_is_never_negative_and_debt_is_told(clocked_engine: Engine) -> None:
     account = DatabaseAccount(clocked_engine, now=T0, overdraft_limit=5)
     account.spend(now=T0, amount=5)
