@@ -35,9 +35,9 @@ def test_a_genuine_event_is_stored_as_it_came_and_answered_at_once(shop: Shop, c
     "fault",
     [
         {"secret": "whsec_somebody_else"},
-        {"timestamp": int(time.time()) - 301},
-        {"timestamp": int(time.time()) + 3600},
-        {"timestamp": 0},
+        {"age": 302},
+        {"age": -3600},
+        {"age": 10**9},
         {"signature": ""},
         {"signature": "t=,v1="},
         {"signature": "t=abc,v1=def"},
@@ -51,6 +51,8 @@ def test_a_genuine_event_is_stored_as_it_came_and_answered_at_once(shop: Shop, c
 def test_forged_stale_and_future_events_are_refused(
     shop: Shop, completed: dict[str, Any], fault: dict[str, Any]
 ) -> None:
+    if "age" in fault:
+        fault = {"timestamp": int(time.time()) - fault["age"]}
     assert shop.deliver(completed, **fault).status_code == 400
     assert stored(shop, completed["id"]) is None
 
