@@ -179,6 +179,16 @@ def test_credits_that_start_later_stay_unavailable_after_a_sweep(account: Databa
         assert (balance.balance, balance.available) == (10, available)
 
 
+def test_history_by_time_finds_what_was_booked_later_than_it_occurred(account: DatabaseAccount) -> None:
+    account.grant(now=T0, amount=10)
+    account.spend(now=T0 + 3 * HOUR, amount=1)
+    late = account.spend(now=T0 + 3 * HOUR, amount=1, occurred_at=T0 + HOUR).entry
+    account.spend(now=T0 + 3 * HOUR, amount=1)
+    with Session(account.engine) as session:
+        page = ledger.entries(session, account_id=account.account_id, since=T0 + HOUR, until=T0 + 2 * HOUR)
+    assert [entry.seq for entry in page.entries] == [late.seq]
+
+
 def test_available_is_never_negative_and_debt_is_told(clocked_engine: Engine) -> None:
     account = DatabaseAccount(clocked_engine, now=T0, overdraft_limit=5)
     account.spend(now=T0, amount=5)
