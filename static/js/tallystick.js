@@ -25,6 +25,18 @@
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", () => { idle = wait; tick(); });
 
+  /* A refresh by itself leaves open what a person opened, and shows no waiting. */
+  if (window.Idiomorph) {
+    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.localName === "details");
+  }
+  const busy = (event, on) => {
+    const target = event.detail.target;
+    if (!target || isBalance(event) || event.target.id === "credits") return;
+    if (on) target.setAttribute("aria-busy", "true"); else target.removeAttribute("aria-busy");
+  };
+  document.addEventListener("htmx:beforeRequest", (event) => busy(event, true));
+  document.addEventListener("htmx:afterRequest", (event) => busy(event, false));
+
   /* After a swap the focus goes to what is new: the errors, or the heading that says so. */
   document.addEventListener("htmx:afterSettle", (event) => {
     const root = event.detail.elt;
@@ -47,7 +59,7 @@
     place.innerHTML = answer;
   });
 
-  /* Menus close on Escape and when one clicks elsewhere; choices that only filter apply at once. */
+  /* Menus close on Escape and when one clicks elsewhere. */
   document.addEventListener("click", (event) => {
     document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
     if (event.target.closest(".toast .close")) event.target.closest(".toast").remove();
@@ -56,5 +68,4 @@
     const menu = event.key === "Escape" && find("details.menu[open]");
     if (menu) { menu.open = false; find("summary", menu).focus(); }
   });
-  document.addEventListener("change", (event) => { if (event.target.matches("[data-apply] input")) event.target.form.requestSubmit(); });
 })();

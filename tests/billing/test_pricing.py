@@ -38,7 +38,7 @@ def test_a_language_that_is_not_offered_is_not_found(stranger: Browser, tag: str
 
 
 @pytest.mark.parametrize(
-    ("currency", "price"), [("EUR", "€9.00"), ("usd", "$9.00"), ("GBP", "£8.00"), ("JPY", "¥1,400")]
+    ("currency", "price"), [("EUR", "€9"), ("usd", "$9"), ("GBP", "£8"), ("JPY", "¥1,400")]
 )
 def test_prices_are_shown_in_the_chosen_currency(stranger: Browser, currency: str, price: str) -> None:
     page = stranger.get(f"/pricing?currency={currency}").text
@@ -51,7 +51,7 @@ def test_prices_are_shown_in_the_chosen_currency(stranger: Browser, currency: st
 def test_an_unknown_currency_is_passed_over(stranger: Browser, currency: str) -> None:
     answer = stranger.get(f"/pricing?currency={currency}")
     assert answer.status_code == 200
-    assert "€9.00" in answer.text
+    assert "€9" in answer.text
 
 
 def test_the_saving_is_against_the_smallest_package(stranger: Browser) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, current_app, request
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_login import current_user
 
 from webapp.layout.back import here
@@ -21,7 +22,7 @@ class Link:
 
 
 _SIGNED_IN = (
-    ("/credits", _l("Credits")),
+    ("/credits", lazy_pgettext("page", "Credits")),
     ("/credits/history", _l("History")),
     ("/credits/usage", _l("Usage")),
     ("/credits/playground", _l("Playground")),
