@@ -4,7 +4,7 @@
   const find = (selector, root = document) => root.querySelector(selector);
   const say = (text) => { const place = find("#announce"); if (place && text) place.textContent = text; };
 
-  /* The balance asks once a second while somebody looks, less often while the server cannot answer. */
+  /* The balance asks more than once a second while somebody looks, less often while the server cannot answer. */
   let wait = 1, idle = 0, asking = false;
   const tick = () => {
     const balance = find("#balance[hx-get]");
@@ -22,7 +22,7 @@
     if (status === 401) event.target.removeAttribute("hx-get");
   });
   document.addEventListener("balance-changed", (event) => say(event.detail.text));
-  setInterval(tick, 1000);
+  setInterval(tick, 800);
   document.addEventListener("visibilitychange", () => { idle = wait; tick(); });
 
   /* A refresh by itself leaves open what a person opened, and shows no waiting. */

@@ -77,6 +77,8 @@ def lay(pieces: list[Piece]) -> list[Segment]:
             groups[-1].append(piece)
         else:
             groups.append([piece])
+    if len(groups) > 1 and _only_slivers(groups[-2] + groups[-1], total) and _takes_more(groups[-1], total):
+        groups[-2:] = [groups[-2] + groups[-1]]
     segments: list[Segment] = []
     start = 0
     for group in groups:
@@ -109,7 +111,11 @@ def _is_sliver(piece: Piece, total: int) -> bool:
 
 def _takes_more(group: list[Piece], total: int) -> bool:
     """Only slivers are merged, and only until the segment is long enough to be lettered."""
-    return all(_is_sliver(piece, total) for piece in group) and sum(p.amount for p in group) < MERGED * total
+    return _only_slivers(group, total) and sum(piece.amount for piece in group) < MERGED * total
+
+
+def _only_slivers(group: list[Piece], total: int) -> bool:
+    return all(_is_sliver(piece, total) for piece in group)
 
 
 def _room(amount: int, total: int) -> int:

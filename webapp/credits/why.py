@@ -11,7 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name
+from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, shorten
 from webapp.credits.stick import Piece, Segment, lay
 from webapp.database import unit_of_work
 from webapp.i18n.formats import credits_number
@@ -85,8 +85,8 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         total=total,
         lines=lines,
         slices=slices,
-        parts=lay([Piece(amount=line.credits, label=_line_label(line), tint=4) for line in lines]),
-        halves=lay([Piece(amount=s.credits, label=s.name, tint=s.tint) for s in slices]),
+        parts=lay([Piece(amount=line.credits, label=shorten(_line_label(line), 40), tint=4) for line in lines]),
+        halves=lay([Piece(amount=s.credits, label=shorten(s.name, 40), tint=s.tint) for s in slices]),
         about=about,
         actor=actor_name(entry.actor, own=own_actor),
         rate_card_version=_version(entry.pricing),
