@@ -13,7 +13,7 @@ INSERT INTO ledger.account_ids (external_id) SELECT %(prefix)s || n FROM generat
 """
 _ACCOUNTS = """
 INSERT INTO ledger.accounts (account_id, external_id, created_at, booked_at, balance, seq, due_at)
-SELECT account_id, external_id, now(), now(), %(grants)s::bigint * %(credits)s - %(spends)s, %(grants)s + %(spends)s,
+SELECT account_id, external_id, now(), now(), %(grants)s::bigint * %(credits)s, %(grants)s + %(spends)s,
        now() + interval '30 days'
 FROM ledger.account_ids WHERE external_id LIKE %(prefix)s || '%%'
 """
@@ -21,7 +21,7 @@ _GRANTS = """
 INSERT INTO ledger.grants (account_id, grant_id, source, amount, remaining, effective_at, expires_at, burn_rank,
                            fingerprint, open)
 SELECT account_id, n, 'bench', CASE n WHEN 1 THEN %(credits)s + %(spends)s ELSE %(credits)s END,
-       CASE n WHEN 1 THEN %(credits)s ELSE %(credits)s END, now(), now() + (29 + n) * interval '1 day', 0, '\\x00', true
+       %(credits)s, now(), now() + (29 + n) * interval '1 day', 0, '\\x00', true
 FROM ledger.account_ids, generate_series(1, %(grants)s) n WHERE external_id LIKE %(prefix)s || '%%'
 """
 _GRANT_ENTRIES = """

@@ -53,6 +53,11 @@ def machine() -> str:
     )
 
 
+def is_busy() -> bool:
+    """Whether other work takes more than a quarter of the machine."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1) / 4
+
+
 def _commit() -> str:
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
