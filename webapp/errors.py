@@ -37,7 +37,7 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
 def show_database_away(error: Exception) -> ResponseReturnValue:
     """The database cannot be reached or is too busy: 503, come again. Nothing was written."""
     log.error("database_away", error=str(error)[:500])
-    g.without_person = True
+    g.user_not_loadable = True
     db.session.remove()
     return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
 
@@ -49,7 +49,7 @@ def _answer(status: int, error: HTTPException) -> ResponseReturnValue:
     title, text = _words(status)
     htmx = request.headers.get("HX-Request") == "true"
     if status >= 500:
-        g.without_person = True
+        g.user_not_loadable = True
     html = render_template(
         "errors/_toast.html" if htmx else "errors/error.html",
         status=status,

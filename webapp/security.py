@@ -112,7 +112,8 @@ def _finish(response: Response) -> Response:
         response.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     elif response.status_code == 429:
         response.headers.setdefault("Retry-After", "60")
-    if request.endpoint not in _UNLOGGED:
+    quiet_tick = request.endpoint == "credits.balance" and response.status_code == 204  # each open tab, each second
+    if request.endpoint not in _UNLOGGED and not quiet_tick:
         log.info(
             "request",
             method=request.method,

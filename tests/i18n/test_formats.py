@@ -104,7 +104,7 @@ def test_times_are_in_the_readers_zone(app: Flask) -> None:
     with app.test_request_context("/"):
         from flask import g
 
-        g.without_person = True
+        g.user_not_loadable = True
         assert plain(formats.clock(MOMENT)) == "2:32 PM"
         assert "14:32" in formats.precise(MOMENT) or "2:32:09" in formats.precise(MOMENT)
 

@@ -88,7 +88,7 @@ def known_zone(name: str | None) -> ZoneInfo:
 
 def _setting(name: str) -> str | None:
     """A setting of the signed-in person; None where nobody is, or where the database did not say."""
-    if not hasattr(current_app, "login_manager") or g.get("without_person"):
+    if not hasattr(current_app, "login_manager"):
         return None
     value = getattr(current_user, name, None) if current_user else None
     return value if isinstance(value, str) else None
