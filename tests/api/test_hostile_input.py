@@ -1,11 +1,13 @@
 """Whatever is sent: a refusal that names what is wrong, nothing written, and never a 500."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
 from tests.api.conftest import Caller, assert_problem
 
@@ -128,6 +130,18 @@ def test_a_body_that_is_too_large_is_refused(caller: Caller, account: str) -> No
         body = {"account": account, "amount": 1, "description": "x", "metadata": {"x": "y" * size}}
         assert_problem(caller.post("/spends", body), 413, "too_large")
     assert caller.balance(account) == 1000
+
+
+def test_a_body_in_chunks_is_read_and_limited_too(caller: Caller) -> None:
+    name = caller.new_account(credits=10)
+
+    def post(body: bytes) -> TestResponse:
+        chunked = {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_TYPE": "application/json"}
+        return caller.call("POST", "/spends", headers={"Transfer-Encoding": "chunked"}, environ_overrides=chunked)
+
+    assert post(raw_spend(name, "1")).status_code == 201
+    assert_problem(post(raw_spend(name, "1") + b" " * 2_000_000), 413, "too_large")
+    assert caller.balance(name) == 9
 
 
 def test_several_mistakes_are_all_named_and_the_first_is_the_field(caller: Caller) -> None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, request
 from flask_babel import gettext as _
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp import ledger
 from webapp.api.authentication import authenticate, require_scope
@@ -176,6 +176,8 @@ def _idempotency_key() -> str:
 def _body(one: Endpoint) -> BaseModel | None:
     request.max_content_length = MOST_BODY_BYTES
     raw = request.get_data(cache=False)
+    if request.content_length is None and len(raw) >= MOST_BODY_BYTES:
+        raise RequestEntityTooLarge()  # of a body in chunks, Werkzeug silently keeps that many bytes
     if one.body is None:
         if raw:
             raise invalid(_("This call takes no body."))
