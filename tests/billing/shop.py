@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 import time
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
@@ -170,3 +172,23 @@ def sign(body: str, secret: str, timestamp: int) -> str:
 
     signed = f"{timestamp}.".encode() + body.encode("utf-8", "surrogateescape")
     return f"t={timestamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+def at_once(acts: list[Callable[[], None]]) -> None:
+    """All of them in threads that start together; fails with whatever one of them raised."""
+    barrier = threading.Barrier(len(acts))
+    trouble: list[BaseException] = []
+
+    def run(act: Callable[[], None]) -> None:
+        try:
+            barrier.wait(10)
+            act()
+        except BaseException as error:
+            trouble.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert trouble == []

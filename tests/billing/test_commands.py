@@ -83,6 +83,23 @@ def test_a_periodic_job_runs_by_name(shop: Shop) -> None:
     assert "expire_due" in run(shop.app, "jobs", "once", "nothing").output
 
 
+def test_the_first_upgrade_fills_an_empty_shop_and_later_ones_leave_it_alone(fresh_app: Flask) -> None:
+    def on_sale() -> list[str]:
+        with fresh_app.app_context(), unit_of_work() as session:
+            return [package.code for package in list_packages(session)]
+
+    assert on_sale() == []
+    assert run(fresh_app, "db", "upgrade").exit_code == 0
+    assert on_sale() == ["starter", "standard", "premium", "enterprise"]
+    with fresh_app.app_context(), unit_of_work() as session:
+        session.execute(text("DELETE FROM package_prices WHERE package = 'premium'"))
+        session.execute(text("DELETE FROM packages WHERE code = 'premium'"))
+    assert run(fresh_app, "db", "upgrade").exit_code == 0
+    assert on_sale() == ["starter", "standard", "enterprise"]
+    assert run(fresh_app, "seed", "catalog").exit_code == 0
+    assert on_sale() == ["starter", "standard", "premium", "enterprise"]
+
+
 def test_the_demo_is_seeded_once(fresh_app: Flask) -> None:
     assert seed_demo(fresh_app) == [ADMIN, ADA, FREE]
 

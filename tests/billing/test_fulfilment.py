@@ -1,20 +1,19 @@
 """From a payment to credits, exactly once."""
 
 import re
-import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 from typing import Any
 
 import pytest
-import requests
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.billing.shop import Buyer, Shop
+from tests.billing.shop import Buyer, Shop, at_once
 from webapp import ledger
-from webapp.billing.fulfilment import revoke_target, settle_purchase
+from webapp.billing.fulfilment import settle_purchase
 from webapp.database import unit_of_work
 
 SIGN_UP = 100
@@ -60,39 +59,30 @@ def test_replayed_webhook_grants_once(shop: Shop, buyer: Buyer) -> None:
     assert buyer.bought() == [500]
 
 
-def test_buyer_and_events_at_once_grant_once(shop: Shop, buyer: Buyer) -> None:
+@pytest.mark.parametrize("way", ["pay", "delay"])
+def test_every_event_twice_at_once_with_the_buyer_racing_grants_once(shop: Shop, buyer: Buyer, way: str) -> None:
     purchase = buyer.start()
-    shop.press(purchase.stripe_session_id, "pay")
-    (completed,) = shop.events(purchase.stripe_session_id)
-    barrier = threading.Barrier(8)
-    trouble: list[BaseException] = []
+    shop.press(purchase.stripe_session_id, way)
+    if way == "delay":
+        shop.settle_delayed_payments()
+    events = shop.events(purchase.stripe_session_id)
+    assert len(events) == (2 if way == "delay" else 1)
 
-    def run(act: Any) -> None:
-        try:
-            barrier.wait(10)
-            act()
-        except BaseException as error:
-            trouble.append(error)
-
-    def deliver() -> None:
-        assert shop.deliver(completed).status_code == 200
-        shop.work(completed["id"])
-
-    def come_back() -> None:
-        assert buyer.come_back(purchase).status_code == 200
+    def deliver(event: dict[str, Any]) -> None:
+        assert shop.deliver(event).status_code == 200
+        shop.work(event["id"])
 
     def settle() -> None:
         with shop.app.app_context(), unit_of_work() as session:
             settle_purchase(session, purchase_id=purchase.id)
 
-    threads = [threading.Thread(target=run, args=(act,)) for act in [deliver] * 3 + [settle] * 3 + [come_back] * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert trouble == []
+    def come_back() -> None:
+        assert buyer.come_back(purchase).status_code == 200
+
+    at_once([*(partial(deliver, event) for event in events * 2), settle, settle, come_back, come_back])
     assert buyer.bought() == [500]
     assert shop.purchase(purchase.id).state == "fulfilled"
+    assert {shop.event(event["id"]).state for event in events} == {"handled"}
     shop.assert_sound()
 
 
@@ -234,64 +224,6 @@ def test_the_snapshot_is_never_changed_and_a_purchase_never_unfulfilled(shop: Sh
         session.execute(text(f"DELETE FROM purchases WHERE id = {purchase.id}"))
 
 
-def test_a_refund_takes_back_its_share_once_whatever_the_order_of_the_events(shop: Shop, buyer: Buyer) -> None:
-    purchase = buyer.start()
-    shop.press(purchase.stripe_session_id, "pay")
-    assert buyer.outcome(purchase) == "success"
-    settled = shop.purchase(purchase.id)
-    intent = settled.stripe_payment_intent_id
-    shop.stripe.v1.refunds.create(params={"payment_intent": intent, "amount": 300})
-    shop.stripe.v1.refunds.create(params={"payment_intent": intent, "amount": 150})
-    refunds = [
-        event
-        for event in shop.all_events()
-        if event["type"].startswith(("charge.refund", "refund."))
-        and event["data"]["object"]["payment_intent"] == intent
-    ]
-    assert len(refunds) >= 2
-    for event in reversed(refunds + refunds):
-        shop.deliver(event)
-        shop.work(event["id"])
-    assert buyer.balance() == SIGN_UP + 250
-    assert shop.purchase(purchase.id).refunded_minor == 450
-    shop.assert_sound()
-
-
-def test_a_payment_refunded_before_it_was_fulfilled_leaves_nothing(shop: Shop, buyer: Buyer) -> None:
-    purchase = buyer.start()
-    shop.press(purchase.stripe_session_id, "pay")
-    found = shop.stripe.v1.checkout.sessions.retrieve(purchase.stripe_session_id)
-    shop.stripe.v1.refunds.create(params={"payment_intent": str(found.payment_intent)})
-    refunded = next(
-        event
-        for event in shop.all_events()
-        if event["type"] == "charge.refunded" and event["data"]["object"]["payment_intent"] == found.payment_intent
-    )
-    shop.deliver(refunded)
-    shop.work(refunded["id"])
-    assert shop.event(refunded["id"]).state == "handled"
-    assert buyer.bought() == [500]
-    assert buyer.balance() == SIGN_UP
-    shop.assert_sound()
-
-
-def test_a_refund_that_fails_gives_the_credits_back(shop: Shop, buyer: Buyer) -> None:
-    purchase = buyer.start()
-    shop.press(purchase.stripe_session_id, "pay")
-    assert buyer.outcome(purchase) == "success"
-    intent = shop.purchase(purchase.id).stripe_payment_intent_id
-    refund = shop.stripe.v1.refunds.create(params={"payment_intent": intent, "amount": 450})
-    assert buyer.outcome(purchase) == "success"
-    assert buyer.balance() == SIGN_UP + 250
-    assert requests.post(f"{shop.sandbox_url}/_sandbox/refunds/{refund.id}/fail", timeout=10).ok
-    failed = next(event for event in shop.all_events()[::-1] if event["type"] == "refund.failed")
-    shop.deliver(failed)
-    shop.work(failed["id"])
-    assert buyer.balance() == SIGN_UP + 500
-    assert shop.purchase(purchase.id).refunded_minor == 0
-    shop.assert_sound()
-
-
 def test_a_purchase_of_another_mode_is_left_alone(
     shop: Shop, buyer: Buyer, servers: Any, make_app: Callable[..., Flask]
 ) -> None:
@@ -321,15 +253,6 @@ def test_a_purchase_that_stripe_never_heard_of_is_given_up_after_a_day(shop: Sho
     _as_owner(shop, "ALTER TABLE purchases ENABLE TRIGGER guard_purchase")
 
 
-def test_the_share_to_revoke_is_rounded_half_up_from_the_total() -> None:
-    assert revoke_target(credits=500, price_minor=900, refunded_minor=900) == 500
-    assert revoke_target(credits=500, price_minor=900, refunded_minor=0) == 0
-    assert revoke_target(credits=1, price_minor=2, refunded_minor=1) == 1
-    assert revoke_target(credits=3, price_minor=2, refunded_minor=1) == 2
-    assert revoke_target(credits=500, price_minor=900, refunded_minor=1) == 1
-    assert revoke_target(credits=10**15, price_minor=99_999_999, refunded_minor=33_333_333) == 333_333_333_333_333
-
-
 def test_an_event_about_something_else_is_kept_and_ignored(shop: Shop) -> None:
     session = shop.stripe.v1.checkout.sessions.create(
         params={
@@ -350,14 +273,14 @@ def test_an_event_about_something_else_is_kept_and_ignored(shop: Shop) -> None:
         assert shop.event(event["id"]).state == "ignored"
 
 
+def test_the_pay_page_speaks_the_buyers_language_or_the_browsers(shop: Shop, buyer: Buyer) -> None:
+    buyer.browser.client.set_cookie("locale", "ar")
+    assert re.search("[a-z]", buyer.start().locale)
+
+
 def _as_owner(shop: Shop, statement: str) -> None:
     import psycopg
 
     settings = shop.app.config["SETTINGS"]
     with psycopg.connect(settings.database_owner_url) as connection:
         connection.execute(statement)
-
-
-def test_the_pay_page_speaks_the_buyers_language_or_the_browsers(shop: Shop, buyer: Buyer) -> None:
-    buyer.browser.client.set_cookie("locale", "ar")
-    assert re.search("[a-z]", buyer.start().locale)

@@ -37,9 +37,7 @@ def test_a_language_that_is_not_offered_is_not_found(stranger: Browser, tag: str
     assert stranger.get(f"/{tag}/pricing").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("currency", "price"), [("EUR", "€9"), ("usd", "$9"), ("GBP", "£8"), ("JPY", "¥1,400")]
-)
+@pytest.mark.parametrize(("currency", "price"), [("EUR", "€9"), ("usd", "$9"), ("GBP", "£8"), ("JPY", "¥1,400")])
 def test_prices_are_shown_in_the_chosen_currency(stranger: Browser, currency: str, price: str) -> None:
     page = stranger.get(f"/pricing?currency={currency}").text
     assert price in page
