@@ -1,7 +1,7 @@
 """What entries and grants are called, in the reader's language."""
 
 from flask import g
-from flask_babel import get_translations
+from flask_babel import get_translations, pgettext
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -91,7 +91,7 @@ def shorten(text: str, most: int) -> str:
 def actor_name(actor: str, *, own: str) -> str:
     """Who did it; `own` is how the ledger names the reader."""
     if actor == own:
-        return _("You")
+        return pgettext("actor", "You")
     kind = actor.partition(":")[0]
     names = {
         "sign-up": _("At sign-up"),
