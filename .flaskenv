@@ -1,2 +1,2 @@
 # Read by `flask …` in this folder, so that it finds the application.
-FLASK_APP=webapp.wsgi
+FLASK_APP=webapp.command_line
