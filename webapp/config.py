@@ -5,12 +5,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import is_currency
 
 SANDBOX_STRIPE_KEY = "sk_test_sandbox"
 SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - public on purpose: it protects play money only
 SANDBOX_SECRET_KEY = "sandbox-only-not-a-secret"  # noqa: S105
 SANDBOX_SEAL_KEY = "sandbox-only-not-a-seal"
+
+STRIPE_HOST = "api.stripe.com"
+_NEED_HOST = ("http", "https", "smtp", "smtps")
 
 SHIPPED_LOCALES = ("en", "de", "ar")
 SHIPPED_CURRENCIES = ("EUR", "USD", "GBP", "JPY")
@@ -21,9 +27,7 @@ class UnsafeSettings(Exception):
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
-        super().__init__(
-            "Tallystick refuses to start:\n" + "\n".join(f"  - {problem}" for problem in problems)
-        )
+        super().__init__("Tallystick refuses to start:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,7 @@ class Settings:
     sign_up_credits: int
     sign_up_credits_days: int | None
     proxies: int
+    metrics_token: str | None = field(repr=False)
 
     @property
     def secure_cookies(self) -> bool:
@@ -80,7 +85,7 @@ class _Reader:
         raw = self.text(name)
         if raw is None:
             return default
-        if not re.fullmatch(r"\d{1,15}", raw) or not low <= int(raw) <= high:
+        if not re.fullmatch(r"[0-9]{1,15}", raw) or not low <= int(raw) <= high:
             self.problems.append(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
             return default
         return int(raw)
@@ -91,8 +96,14 @@ class _Reader:
 
     def url(self, name: str, schemes: tuple[str, ...], default: str | None = None) -> str | None:
         raw = self.text(name, default)
-        if raw is not None and urlsplit(raw).scheme not in schemes:
-            self.problems.append(f"{name} must start with {' or '.join(s + '://' for s in schemes)}.")
+        if raw is None:
+            return None
+        parts = _split(raw)
+        if parts is None or parts.scheme not in schemes:
+            self.problems.append(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}.")
+            return default
+        if parts.scheme in _NEED_HOST and not _names_host(parts):
+            self.problems.append(f"{name} must name a host, and its port must be a number.")
             return default
         return raw
 
@@ -110,10 +121,7 @@ class _Reader:
             base_url=base_url,
             trusted_hosts=self._trusted_hosts(base_url),
             stripe_secret_key=stripe_key or SANDBOX_STRIPE_KEY,
-            stripe_webhook_secret=self.text(
-                "STRIPE_WEBHOOK_SECRET", SANDBOX_WEBHOOK_SECRET if sandbox else None
-            )
-            or "",
+            stripe_webhook_secret=self.text("STRIPE_WEBHOOK_SECRET", SANDBOX_WEBHOOK_SECRET if sandbox else None) or "",
             stripe_api_base=self.url(
                 "STRIPE_API_BASE", ("http", "https"), f"http://127.0.0.1:{port + 1}" if sandbox else None
             ),
@@ -128,6 +136,7 @@ class _Reader:
             sign_up_credits=self.number("SIGN_UP_CREDITS", 100, low=0, high=10**9),
             sign_up_credits_days=self.number("SIGN_UP_CREDITS_DAYS", 30, low=0, high=36_500) or None,
             proxies=self.number("PROXIES", 0, low=0, high=5),
+            metrics_token=self.text("METRICS_TOKEN"),
         )
         self._refuse_unsafe(settings)
         if self.problems:
@@ -137,19 +146,22 @@ class _Reader:
     def _trusted_hosts(self, base_url: str) -> tuple[str, ...]:
         host = urlsplit(base_url).hostname or "localhost"
         default = ("localhost", "127.0.0.1", "[::1]") if host in ("localhost", "127.0.0.1") else (host,)
-        return self.words("TRUSTED_HOSTS", default)
+        hosts = self.words("TRUSTED_HOSTS", default)
+        if not hosts:
+            self.problems.append("TRUSTED_HOSTS names no host.")
+        return hosts
 
     def _currencies(self) -> tuple[str, ...]:
         currencies = tuple(code.upper() for code in self.words("CURRENCIES", SHIPPED_CURRENCIES))
         for code in currencies:
-            if not re.fullmatch(r"[A-Z]{3}", code):
-                self.problems.append(f"CURRENCIES holds {code!r}; three letters such as EUR are expected.")
+            if not is_currency(code):
+                self.problems.append(f"CURRENCIES holds {code!r}; ISO 4217 codes such as EUR are expected.")
         return currencies
 
     def _locales(self) -> tuple[str, ...]:
         locales = self.words("LOCALES", SHIPPED_LOCALES)
         for tag in locales:
-            if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?", tag):
+            if not _is_locale(tag):
                 self.problems.append(f"LOCALES holds {tag!r}; BCP 47 tags such as de or pt-BR are expected.")
         return locales
 
@@ -159,10 +171,12 @@ class _Reader:
             problem(f"DEFAULT_LOCALE {settings.default_locale!r} is not one of LOCALES.")
         if not settings.currencies:
             problem("CURRENCIES names no currency.")
+        if settings.metrics_token is not None and len(settings.metrics_token) < 16:
+            problem("METRICS_TOKEN must have at least 16 characters.")
         if settings.database_owner_url and not settings.database_url:
             problem("DATABASE_OWNER_URL is set without DATABASE_URL; set both or neither.")
         if settings.sandbox:
-            if settings.stripe_api_base and "api.stripe.com" in settings.stripe_api_base:
+            if settings.stripe_api_base and urlsplit(settings.stripe_api_base).hostname == STRIPE_HOST:
                 problem("STRIPE_API_BASE is Stripe itself, but STRIPE_SECRET_KEY is not set.")
             return
         self._refuse_unsafe_with_stripe(settings)
@@ -174,10 +188,8 @@ class _Reader:
         live = key.startswith(("sk_live_", "rk_live_"))
         if not re.match(r"(sk|rk)_(live|test)_", key):
             problem("STRIPE_SECRET_KEY must start with sk_live_, rk_live_, sk_test_ or rk_test_.")
-        if live and settings.stripe_api_base and "api.stripe.com" not in settings.stripe_api_base:
-            problem(
-                "STRIPE_SECRET_KEY is a live key, but STRIPE_API_BASE is not Stripe: unset STRIPE_API_BASE."
-            )
+        if live and settings.stripe_api_base and not _is_stripe(settings.stripe_api_base):
+            problem("STRIPE_SECRET_KEY is a live key, but STRIPE_API_BASE is not Stripe: unset STRIPE_API_BASE.")
         if not settings.stripe_webhook_secret.startswith("whsec_"):
             problem("STRIPE_WEBHOOK_SECRET must be set to the endpoint's whsec_… beside a STRIPE_SECRET_KEY.")
         elif settings.stripe_webhook_secret == SANDBOX_WEBHOOK_SECRET:
@@ -189,6 +201,35 @@ class _Reader:
         if live and not settings.base_url.startswith("https://"):
             problem("BASE_URL must be https:// beside a live Stripe key.")
         if live and not settings.database_url:
-            problem(
-                "DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out."
-            )
+            problem("DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out.")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # such as http://[
+        return None
+
+
+def _names_host(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+
+
+def _is_stripe(url: str) -> bool:
+    """Stripe itself, over TLS; `url` has passed `_Reader.url`."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and parts.hostname == STRIPE_HOST and parts.port in (None, 443)
+
+
+def _is_locale(tag: str) -> bool:
+    """A BCP 47 tag in its usual case whose formats Babel knows."""
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?", tag):
+        return False
+    try:
+        Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True

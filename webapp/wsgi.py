@@ -1,5 +1,11 @@
 """The WSGI entry: `granian --interface wsgi webapp.wsgi:app`."""
 
-from webapp import create_app
+import sys
 
-app = create_app()
+from webapp import create_app
+from webapp.config import UnsafeSettings
+
+try:
+    app = create_app()
+except UnsafeSettings as refusal:  # says what to mend; a traceback would bury it
+    sys.exit(str(refusal))
