@@ -54,7 +54,17 @@ def test_compressed_and_plain_are_the_same_file(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../pyproject.toml", "..%2fpyproject.toml", "%00", "css", "css/", "nope.css", "js/../../pyproject.toml"]
+    "path",
+    [
+        "../pyproject.toml",
+        "..%2fpyproject.toml",
+        "%00",
+        "css",
+        "css/",
+        "nope.css",
+        "js/../../pyproject.toml",
+        "x" * 300,
+    ],
 )
 def test_nothing_outside_the_folder_is_served(app: Flask, path: str) -> None:
     assert Browser(app).get(f"/static/{path}").status_code in (404, 308)
