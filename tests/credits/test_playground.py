@@ -105,6 +105,14 @@ def form_of_any(member: Member) -> dict[str, str]:
     return form_of(member.get(PAGE).text)
 
 
+def test_a_program_without_a_key_spends_each_time_it_asks(member: Member) -> None:
+    member.grant(100)
+    form = form_of(member.get(PAGE).text)
+    del form["key"]
+    assert [member.post_raw("/credits/playground", form).status_code for _ in range(2)] == [303, 303]
+    assert member.balance() == 52
+
+
 @pytest.mark.parametrize("key", ["", "x", "\x00" * 10, "é" * 20, "k" * 300])
 def test_forms_without_a_proper_key_are_refused(member: Member, key: str) -> None:
     form = form_of_any(member)

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, abort, request, stream_with_context
@@ -17,7 +18,6 @@ from flask_login import current_user, login_required
 from webapp import ledger
 from webapp.credits.filters import Filters, read_filters
 from webapp.database import unit_of_work
-from webapp.i18n.formats import iso
 from webapp.i18n.locale import known_zone
 from webapp.ledger import Entry
 
@@ -106,8 +106,8 @@ def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
         yield _csv_line(
             [
                 entry.seq,
-                iso(entry.occurred_at),
-                iso(entry.booked_at),
+                _to_the_microsecond(entry.occurred_at),
+                _to_the_microsecond(entry.booked_at),
                 entry.kind,
                 entry.amount,
                 entry.balance_after,
@@ -142,6 +142,11 @@ def _json_lines(entries: Iterable[Entry], external_id: str) -> Iterator[str]:
     yield "\n]}\n"
 
 
+def _to_the_microsecond(moment: datetime) -> str:
+    """As the API writes it; what is exported can be compared with what was answered."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _as_json(entry: Entry, external_id: str) -> dict[str, Any]:
     return {
         "id": f"{external_id}:{entry.seq}",
@@ -157,7 +162,7 @@ def _as_json(entry: Entry, external_id: str) -> dict[str, Any]:
         "metadata": entry.metadata,
         "idempotency_key": entry.idempotency_key,
         "actor": entry.actor,
-        "occurred_at": iso(entry.occurred_at),
-        "booked_at": iso(entry.booked_at),
+        "occurred_at": _to_the_microsecond(entry.occurred_at),
+        "booked_at": _to_the_microsecond(entry.booked_at),
         "hash": entry.hash.hex(),
     }

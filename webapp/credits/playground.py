@@ -62,7 +62,7 @@ def spend_on_feature() -> ResponseReturnValue:
     """
     _only_in_sandbox()
     form = request.form.to_dict()
-    key = form.get("key", "")
+    key = form.get("key", secrets.token_urlsafe(16))  # a program that sends no key means each request anew
     if not (key.isascii() and key.isprintable() and 8 <= len(key) <= 100):
         abort(400)
     quantity, errors = _quantity(form.get("quantity", "1"))
