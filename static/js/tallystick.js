@@ -43,8 +43,15 @@
     const target = root && (root.matches("[data-focus]") ? root : find("[data-focus]", root));
     if (target) target.focus();
   });
+  /* A toast can be put away where a script runs; elsewhere it goes with the page. */
+  const dress = () => document.querySelectorAll("#toasts .toast:not(:has(.close))").forEach((toast) => {
+    const close = Object.assign(document.createElement("button"), { className: "close", type: "button", textContent: "×" });
+    close.setAttribute("aria-label", document.body.dataset.close);
+    toast.append(close);
+  });
   document.addEventListener("DOMContentLoaded", () => {
     find(".alert[data-focus]")?.focus();
+    dress();
     const zone = find("input[type=hidden][name=time_zone]");
     if (zone) zone.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
   });
@@ -55,8 +62,8 @@
   document.addEventListener("htmx:responseError", (event) => {
     const answer = event.detail.xhr.responseText;
     if (isBalance(event) || !answer.startsWith("<div class=\"toast")) return;
-    const place = find("#toasts");
-    place.innerHTML = answer;
+    find("#toasts").innerHTML = answer;
+    dress();
   });
 
   /* Menus close on Escape and when one clicks elsewhere. */

@@ -93,6 +93,12 @@ def test_filters_that_mean_nothing_are_named_and_never_break(busy: Member, query
     assert busy.get(f"/credits/history.csv?{query}").status_code == 400
 
 
+def test_a_fragment_about_a_wrong_filter_is_one_that_htmx_shows(busy: Member) -> None:
+    response = busy.fragment("/credits/history?from=yesterday", "history")
+    assert response.status_code == 422
+    assert "data-focus" in response.text
+
+
 def test_unknown_feature_and_huge_cursor_are_just_empty_or_all(busy: Member) -> None:
     assert "Nothing matches" in busy.get("/credits/history?feature=nobody%27s<b>").text
     assert len(rows(busy.get(f"/credits/history?cursor={2**63 - 1}").text)) == 5

@@ -48,7 +48,12 @@ def show_history() -> ResponseReturnValue:
         features=[("", _("All features")), *features.items()],
         chips=_chips(filters, features),
     )
-    return html, 400 if filters.errors else 200
+    return html, _status(filters, part)
+
+
+def _status(filters: Filters, part: bool) -> int:
+    """400 for filters that mean nothing; 422 as a fragment, because htmx shows that and no other refusal."""
+    return 200 if not filters.errors else 422 if part else 400
 
 
 def _chips(filters: Filters, features: dict[str, str]) -> list[tuple[str, str]]:
