@@ -17,6 +17,7 @@ from webapp import (
     i18n,
     layout,
     logs,
+    metrics,
     notifications,
     people,
     queue,
@@ -47,9 +48,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     logs.configure(settings)
     assert settings.database_url is not None
     assert settings.redis_url is not None
-    database.configure(
-        app, database_url=settings.database_url, database_owner_url=settings.database_owner_url
-    )
+    database.configure(app, database_url=settings.database_url, database_owner_url=settings.database_owner_url)
     queue.configure(app, redis_url=settings.redis_url)
     csrf.init_app(app)
     htmx.init_app(app)
@@ -58,7 +57,20 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    for part in (security, i18n, layout, errors, health, people, credits, billing, api, notifications, commands):
+    for part in (
+        security,
+        i18n,
+        layout,
+        errors,
+        health,
+        metrics,
+        people,
+        credits,
+        billing,
+        api,
+        notifications,
+        commands,
+    ):
         part.register(app)
     return app
 
@@ -69,9 +81,7 @@ def with_servers(settings: Settings) -> Settings:
         return settings
     from webapp.embedded.servers import ensure_servers  # an extra that production installs without
 
-    servers = ensure_servers(
-        settings.data_dir, database=not settings.database_url, redis=not settings.redis_url
-    )
+    servers = ensure_servers(settings.data_dir, database=not settings.database_url, redis=not settings.redis_url)
     return replace(
         settings,
         database_url=settings.database_url or servers.database_url,

@@ -22,7 +22,7 @@ RETRY_AFTER_SECONDS = 10
 _HSTS = "max-age=31536000"
 _PERMISSIONS = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
 # Probes come every few seconds and say nothing.
-_UNLOGGED = {"healthz", "readyz", "static"}
+_UNLOGGED = {"healthz", "readyz", "metrics", "static"}
 
 
 def register(app: Flask) -> None:

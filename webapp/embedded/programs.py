@@ -8,6 +8,7 @@ from webapp.config import Settings
 from webapp.embedded.tree import Program
 
 HOST = os.environ.get("HOST", "127.0.0.1")
+METRICS = "metrics"  # in DATA_DIR: where the web processes add up their counters
 WEB_WORKERS = 2
 WEB_THREADS = 4
 
@@ -28,8 +29,9 @@ def programs_of(settings: Settings, *, environment: Mapping[str, str]) -> list[P
         "warning",
         "webapp.wsgi:app",
     ]
+    counting = {"PROMETHEUS_MULTIPROC_DIR": str(settings.data_dir / METRICS), **environment}
     programs = [
-        Program(name="web", command=[sys.executable, *web], environment=environment),
+        Program(name="web", command=[sys.executable, *web], environment=counting),
         Program(name="cron", command=_module("jobs.cron"), environment=environment),
         Program(name="worker", command=_module("jobs.worker"), environment=environment, stop_rank=1),
     ]

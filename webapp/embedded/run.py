@@ -3,6 +3,7 @@
 import http.client
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -24,7 +25,7 @@ from webapp.embedded.banner import banner
 from webapp.embedded.errors import CannotStart
 from webapp.embedded.output import Output
 from webapp.embedded.processes import end_with_parent
-from webapp.embedded.programs import HOST, programs_of, runs_sandbox, seed_program
+from webapp.embedded.programs import HOST, METRICS, programs_of, runs_sandbox, seed_program
 from webapp.embedded.servers import Servers, ensure_servers
 from webapp.embedded.tree import Program, Tree
 
@@ -63,6 +64,7 @@ def _run() -> int:
         stack.enter_context(running.claim_data_dir(data_dir=data_dir))
         if left := running.end_leftovers(data_dir=data_dir):
             output.say(f"ended what a killed run had left: {', '.join(left)}")
+        shutil.rmtree(data_dir / METRICS, ignore_errors=True)  # counters begin anew with their processes
         _refuse_used_ports(settings)
         settings = _with_secret_key(settings)
         servers = stack.enter_context(

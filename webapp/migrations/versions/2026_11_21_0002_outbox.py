@@ -28,5 +28,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name="outbox_key_key"),
     )
     op.create_index(
-        "outbox_due_at_idx", "outbox", ["due_at"], postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL")
+        "outbox_due_at_idx",
+        "outbox",
+        ["due_at"],
+        postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
+    )
+    op.create_index(
+        "outbox_parked_at_idx",
+        "outbox",
+        ["parked_at"],
+        postgresql_where=sa.text("done_at IS NULL AND parked_at IS NOT NULL"),
     )
