@@ -10,6 +10,7 @@ import structlog
 from alembic import command
 from alembic.config import Config
 from flask import Flask, current_app
+from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
@@ -110,8 +111,7 @@ def upgrade(*, owner_url: str, database_url: str | None = None, sandbox: bool = 
             with connection.begin():
                 _prepare_roles(connection, login=make_url(database_url or owner_url).username)
             _migrate(connection)
-            with connection.begin():
-                install_repeatable_sql(connection)
+            _install_repeatable_sql(connection)
             with connection.begin():
                 connection.execute(text("SELECT ledger.let_clock_move(:sandbox)"), {"sandbox": sandbox})
             connection.execute(text("SELECT pg_advisory_unlock(7130551)"))
@@ -146,6 +146,17 @@ def _migrate(connection: Connection) -> None:
     connection.commit()
 
 
+def _install_repeatable_sql(connection: Connection) -> None:
+    """Install in place; where PostgreSQL can't (a function returns something else now), drop and make anew."""
+    try:
+        with connection.begin():
+            install_repeatable_sql(connection)
+    except errors.InvalidFunctionDefinition:
+        with connection.begin():
+            _drop_functions(connection, "p.prorettype <> 'trigger'::regtype")
+            install_repeatable_sql(connection)
+
+
 def install_repeatable_sql(connection: Connection) -> bool:
     """Install the ledger's functions and views when their text has changed; returns whether it had.
 
@@ -158,9 +169,12 @@ def install_repeatable_sql(connection: Connection) -> bool:
     installed = connection.execute(text("SELECT digest FROM ledger.installed_sql")).scalar_one_or_none()
     if installed == digest:
         return False
-    for body in texts:
+    *definitions, rights = texts
+    for body in definitions:
         _run_script(connection, body)
-    _drop_functions_left_over(connection)
+    # What was just created or replaced carries this database transaction's id; what does not is of an older text.
+    _drop_functions(connection, "p.xmin <> pg_current_xact_id()::xid")
+    _run_script(connection, rights)
     connection.execute(text("DELETE FROM ledger.installed_sql"))
     connection.execute(text("INSERT INTO ledger.installed_sql (digest) VALUES (:digest)"), {"digest": digest})
     log.info("ledger_sql_installed", files=len(files))
@@ -174,13 +188,12 @@ def _run_script(connection: Connection, body: str) -> None:
     driver.execute(body)
 
 
-def _drop_functions_left_over(connection: Connection) -> None:
-    """What was just created or replaced carries this database transaction's id; what does not is of an older text."""
-    left_over = connection.execute(
+def _drop_functions(connection: Connection, which: str) -> None:
+    """Drop those functions of the ledger, and the views that call them (which every installation makes anew)."""
+    signatures = connection.execute(
         text(
-            "SELECT p.oid::regprocedure::text FROM pg_proc p"
-            " WHERE p.pronamespace = 'ledger'::regnamespace AND p.xmin <> pg_current_xact_id()::xid"
+            "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'ledger'::regnamespace AND " + which
         )
     ).scalars()
-    for signature in left_over.all():
-        connection.execute(text(f"DROP FUNCTION {signature}"))
+    for signature in signatures.all():
+        connection.execute(text(f"DROP FUNCTION {signature} CASCADE"))
