@@ -15,10 +15,10 @@ TEST_MODE = {
     "STRIPE_SECRET_KEY": "sk_test_abc",
     "STRIPE_WEBHOOK_SECRET": "whsec_abc",
     "SECRET_KEY": LONG,
-    "LEDGER_SEAL_KEY": LONG,
 }
 LIVE = {
     **TEST_MODE,
+    "LEDGER_SEAL_KEY": LONG,
     "STRIPE_SECRET_KEY": "sk_live_abc",
     "BASE_URL": "https://credits.example.com",
     "DATABASE_URL": "postgresql://db/tallystick",
@@ -43,15 +43,15 @@ def test_a_webhook_secret_of_ones_own_stays_sandbox_mode() -> None:
     assert settings.stripe_webhook_secret == "whsec_mine"
 
 
-@pytest.mark.parametrize("name", ["STRIPE_WEBHOOK_SECRET", "SECRET_KEY", "LEDGER_SEAL_KEY"])
+@pytest.mark.parametrize("name", ["STRIPE_WEBHOOK_SECRET", "SECRET_KEY"])
 @pytest.mark.parametrize("environment", [TEST_MODE, LIVE])
 def test_a_stripe_key_without_a_secret_refuses_to_start(environment: dict[str, str], name: str) -> None:
     with pytest.raises(UnsafeSettings, match=name):
         Settings.from_environment({**environment, name: ""})
 
 
-@pytest.mark.parametrize("name", ["BASE_URL", "DATABASE_URL"])
-def test_live_money_needs_tls_and_a_database_of_its_own(name: str) -> None:
+@pytest.mark.parametrize("name", ["BASE_URL", "DATABASE_URL", "LEDGER_SEAL_KEY"])
+def test_live_money_needs_tls_a_seal_and_a_database_of_its_own(name: str) -> None:
     with pytest.raises(UnsafeSettings, match=name):
         Settings.from_environment({**LIVE, name: ""})
 
