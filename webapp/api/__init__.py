@@ -6,6 +6,7 @@ from apiflask import APIFlask
 from flask import Blueprint, Flask
 
 from webapp.api import accounts, catalog, entries, grants, spends
+from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
 from webapp.api.identifiers import AccountIds
 from webapp.api.openapi import PREFIX, describe
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
         app.extensions["api_account_ids"] = AccountIds(db.engine)
         prepare_engines(app)
     if isinstance(app, APIFlask):
+        app.add_url_rule("/api/docs", "api_docs", show_docs)
         settings = app.config["SETTINGS"]
 
         @app.spec_processor
