@@ -24,6 +24,8 @@ DECISIONS, where the written rules leave room:
     expired before it is booked pays for nothing, so it repays nothing.
 11. A grant may be booked late, after it has expired, with or without the moment from which it was effective.
 12. A source key names one grant of its account, whatever its source.
+13. A slice that is refunded to a grant whose revoke had made debt of it settles that debt: the credits come
+    back and are revoked at once, as they would have been, had the refund come before the revoke.
 """
 
 from collections.abc import Iterable
@@ -243,7 +245,7 @@ class Account:
             back = min(rest, drawn)
             if back < drawn:
                 spend.slices.append((grant_id, drawn - back))
-            draws.append(self.draw(self.grants[grant_id], back))
+            draws += self.give_back(self.grants[grant_id], back)
             rest -= back
         entry = self.append(
             "refund",
@@ -324,6 +326,16 @@ class Account:
             draw = self.draw(grant, -lost)
             self.append("expire", -lost, [draw], now=now, occurred_at=now if returned else grant.expires_at)
         return len(due)
+
+    def give_back(self, grant: Grant, amount: int) -> list[Draw]:
+        """A spent slice returns to its grant; what of it a revoke had made debt of is revoked at once instead."""
+        settled = min(amount, grant.revoked_as_debt)
+        grant.revoked_as_debt -= settled
+        grant.revoked_taken += settled
+        draws = [self.draw(grant, amount)]
+        if settled:
+            draws += [self.draw(grant, -settled), *self.undo_debt(settled)]
+        return draws
 
     def undo_debt(self, amount: int) -> list[Draw]:
         """Lower the debt by `amount`; what was repaid meanwhile returns to who repaid it, newest first."""

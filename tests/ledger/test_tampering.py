@@ -140,6 +140,8 @@ def test_two_entries_that_changed_places_are_named(account: DatabaseAccount, tam
         ("DELETE FROM ledger.grants WHERE account_id = $ AND grant_id = 2", 2),
         ("UPDATE ledger.grants SET amount = amount + 1 WHERE account_id = $ AND grant_id = 2", 2),
         ("UPDATE ledger.grants SET revoked_taken = 0 WHERE account_id = $ AND grant_id = 2", 8),
+        ("UPDATE ledger.grants SET revoked_as_debt = 1, revoked_taken = 19 WHERE account_id = $ AND grant_id = 2", 8),
+        ("UPDATE ledger.grants SET revoked = 10 WHERE account_id = $ AND grant_id = 2", 8),
         ("UPDATE ledger.grants SET expired = 0 WHERE account_id = $ AND grant_id = 1", 10),
         ("UPDATE ledger.grants SET repaid = 1 WHERE account_id = $ AND grant_id = 2", 10),
         ("UPDATE ledger.grants SET expires_at = null WHERE account_id = $ AND grant_id = 1", 6),

@@ -63,14 +63,75 @@ def test_a_refund_carries_the_feature_of_its_spend(account: Account) -> None:
     assert account.refund(now=T0, spend_seq=spend.seq).entry.feature == "image"
 
 
-def test_what_is_refunded_of_a_revoked_grant_does_not_make_the_next_revoke_owe_less(account: Account) -> None:
+def test_a_refund_to_a_grant_revoked_meanwhile_settles_the_debt_that_the_revoke_made(account: Account) -> None:
+    account.grant(now=T0, amount=100, expires_at=T0 + HOUR)
+    spend = account.spend(now=T0, amount=60).entry
+    account.revoke(now=T0, grant_id=1, target=100)
+    assert (account.debt, remaining(account)) == (60, [0])
+    entry = account.refund(now=T0, spend_seq=spend.seq).entry
+    assert (entry.amount, entry.draws, entry.debt_after) == (60, (Draw(1, 60), Draw(1, -60)), 0)
+    grant = account.grants[1]
+    assert (grant.remaining, grant.revoked, grant.revoked_taken, grant.revoked_as_debt) == (0, 100, 100, 0)
+    account.expire_due(now=T0 + HOUR)
+    assert account.balance(T0 + HOUR) == 0
+    assert kinds(account)[-1] == ("refund", 60)
+
+
+def test_only_the_part_that_a_revoke_made_debt_of_is_settled_by_a_refund(account: Account) -> None:
+    account.grant(now=T0, amount=100)
+    spend = account.spend(now=T0, amount=60).entry
+    account.revoke(now=T0, grant_id=1, target=70)
+    first = account.refund(now=T0, spend_seq=spend.seq, amount=20).entry
+    assert (first.draws, first.debt_after) == ((Draw(1, 20), Draw(1, -20)), 10)
+    second = account.refund(now=T0, spend_seq=spend.seq).entry
+    assert (second.draws, second.debt_after) == ((Draw(1, 40), Draw(1, -10)), 0)
+    assert (account.balance(T0), remaining(account)) == (30, [30])
+
+
+def test_a_settled_debt_that_was_repaid_meanwhile_returns_to_the_grant_that_repaid_it(account: Account) -> None:
+    account.grant(now=T0, amount=100)
+    spend = account.spend(now=T0, amount=60).entry
+    account.revoke(now=T0, grant_id=1, target=100)
+    repaying = account.grant(now=T0, amount=80).entry
+    entry = account.refund(now=T0, spend_seq=spend.seq).entry
+    assert entry.draws == (Draw(1, 60), Draw(1, -60), Draw(repaying.seq, 60))
+    assert (account.debt, remaining(account)) == (0, [0, 80])
+
+
+def test_a_refund_and_a_revoke_lead_to_the_same_state_in_either_order(open_account: OpenAccount) -> None:
+    def after(steps: list[str]) -> tuple[list[int], int, int, int]:
+        account = open_account()
+        account.grant(now=T0, amount=100)
+        spend = account.spend(now=T0, amount=60).entry
+        for step in steps:
+            if step == "refund":
+                account.refund(now=T0, spend_seq=spend.seq, amount=45)
+            else:
+                account.revoke(now=T0, grant_id=1, target=90)
+        grant = account.grants[1]
+        return remaining(account), account.debt, grant.revoked_taken, grant.revoked_as_debt
+
+    assert after(["refund", "revoke"]) == after(["revoke", "refund"])
+
+
+def test_credits_settled_by_a_refund_come_back_when_the_revoke_is_undone(account: Account) -> None:
+    account.grant(now=T0, amount=100)
+    spend = account.spend(now=T0, amount=60).entry
+    account.revoke(now=T0, grant_id=1, target=100)
+    account.refund(now=T0, spend_seq=spend.seq)
+    entry = account.revoke(now=T0, grant_id=1, target=0)
+    assert entry is not None
+    assert (entry.kind, entry.draws, remaining(account)) == ("restore", (Draw(1, 100),), [100])
+
+
+def test_what_is_refunded_of_a_revoked_grant_can_be_revoked_in_turn(account: Account) -> None:
     account.grant(now=T0, amount=100)
     spend = account.spend(now=T0, amount=60).entry
     account.revoke(now=T0, grant_id=1, target=90)
     account.refund(now=T0, spend_seq=spend.seq)
     entry = account.revoke(now=T0, grant_id=1, target=100)
     assert entry is not None
-    assert (entry.kind, entry.amount, entry.draws, entry.debt_after) == ("revoke", -10, (Draw(1, -10),), 50)
+    assert (entry.kind, entry.amount, entry.draws, entry.debt_after) == ("revoke", -10, (Draw(1, -10),), 0)
     assert account.balance(T0) == 0
 
 

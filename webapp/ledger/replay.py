@@ -40,11 +40,13 @@ class GrantFacts:
     frozen: bool
     stored_expired: int
     stored_revoked: int
-    stored_revoked_effect: int
-    stored_debts: int  # debt that its revokes made, less debt that it repaid
+    stored_revoked_taken: int
+    stored_revoked_as_debt: int
+    stored_repaid: int
     remaining: int = 0
     expired: int = 0
-    revoked: int = 0
+    revoked_taken: int = 0
+    revoked_as_debt: int = 0
 
     def pays_for(self, feature: str | None, at: datetime) -> bool:
         return (
@@ -135,7 +137,7 @@ class Replay:
             self._find(1, None, f"held is {account.held}, its grants hold {held}")
         # A refund undoes a spend's debt first, so what is left of it above its draws is debt still.
         made = sum(max(0, self._spent[seq] - drawn) for seq, drawn in self._drawn.items())
-        owed = made + sum(g.stored_debts for g in self.grants.values())
+        owed = made + sum(g.stored_revoked_as_debt - g.stored_repaid for g in self.grants.values())
         if account.debt != owed:
             self._find(10, None, f"debt is {account.debt}, what made debt less what repaid it is {owed}")
         for grant in self.grants.values():
@@ -157,9 +159,14 @@ class Replay:
         if grant.stored_expired != grant.expired:
             told, seen = grant.stored_expired, grant.expired
             self._find(10, None, f"{name} says that {told} expired, its entries say {seen}")
-        if not grant.revoked == grant.stored_revoked_effect <= grant.stored_revoked <= grant.amount:
-            told, seen = grant.stored_revoked_effect, grant.revoked
-            self._find(8, None, f"{name} says that {told} were revoked, its entries say {seen}")
+        told, seen = grant.stored_revoked_taken, grant.revoked_taken
+        if told != seen:
+            self._find(8, None, f"{name} says that {told} were revoked from it, its entries say {seen}")
+        told, seen = grant.stored_revoked_as_debt, grant.revoked_as_debt
+        if told != seen:
+            self._find(8, None, f"{name} says that {told} were revoked as debt, its entries say {seen}")
+        if not grant.revoked_taken + grant.revoked_as_debt <= grant.stored_revoked <= grant.amount:
+            self._find(8, None, f"{name} says that {grant.stored_revoked} of {grant.amount} were revoked")
 
     # -- one kind of entry each ---------------------------------------------------------------------------
 
@@ -209,6 +216,19 @@ class Replay:
         else:
             self._spent[entry.about_seq or 0] = left - entry.amount
         self._check_gives_back(entry)
+        self._check_settles(entry)
+
+    def _check_settles(self, entry: EntryFacts) -> None:
+        """What a refund takes again, it had just returned to a grant whose revoke had made debt of it."""
+        before: tuple[int, int] = (0, 0)
+        for grant_id, amount in entry.draws:
+            grant = self.grants.get(grant_id)
+            if amount <= 0 and grant is not None:
+                if grant_id != before[0] or -amount != min(before[1], grant.revoked_as_debt):
+                    self._find(8, entry, f"takes {-amount} from grant {grant_id}, which no revoke had made debt")
+                grant.revoked_taken -= amount
+                grant.revoked_as_debt += amount
+            before = (grant_id, amount)
 
     def _check_expire(self, entry: EntryFacts) -> None:
         if len(entry.draws) != 1:
@@ -233,19 +253,26 @@ class Replay:
 
     def _check_restore(self, entry: EntryFacts) -> None:
         self._check_gives_back(entry)
+        if any(amount <= 0 for _, amount in entry.draws):
+            self._find(3, entry, "a restore must take nothing")
         self._count_revoked(entry)
 
     def _count_revoked(self, entry: EntryFacts) -> None:
+        """A restore undoes the debt of revokes first."""
         grant = self.grants.get(entry.about_seq or 0)
         if grant is None:
             self._find(8, entry, "is about no grant")
             return
-        grant.revoked -= entry.amount
-        if not 0 <= grant.revoked <= grant.amount:
-            self._find(8, entry, f"leaves {grant.revoked} of {grant.amount} revoked")
+        owed = entry.debt_after - self.debt if entry.amount < 0 else -min(entry.amount, grant.revoked_as_debt)
+        grant.revoked_as_debt += owed
+        grant.revoked_taken -= entry.amount + owed
+        if min(grant.revoked_as_debt, grant.revoked_taken) < 0:
+            self._find(8, entry, f"leaves less than nothing of grant {grant.grant_id} revoked")
+        elif (revoked := grant.revoked_as_debt + grant.revoked_taken) > grant.amount:
+            self._find(8, entry, f"leaves {revoked} of {grant.amount} revoked")
 
     def _check_gives_back(self, entry: EntryFacts) -> None:
-        if entry.amount <= 0 or entry.debt_after > self.debt or any(amount <= 0 for _, amount in entry.draws):
+        if entry.amount <= 0 or entry.debt_after > self.debt:
             self._find(3, entry, f"a {entry.kind} must give credits back")
 
     # -- burn order ---------------------------------------------------------------------------------------

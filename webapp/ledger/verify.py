@@ -172,8 +172,9 @@ def _grant(row: Row[Any]) -> GrantFacts:
         frozen=row.frozen,
         stored_expired=row.expired,
         stored_revoked=row.revoked,
-        stored_revoked_effect=row.revoked_taken + row.revoked_as_debt,
-        stored_debts=row.revoked_as_debt - row.repaid,
+        stored_revoked_taken=row.revoked_taken,
+        stored_revoked_as_debt=row.revoked_as_debt,
+        stored_repaid=row.repaid,
     )
 
 

@@ -1,7 +1,8 @@
 -- Giving back what a spend took.
 
 -- p_amount credits of a spend (null: all that is left of it) go back where they came from, the slice taken last
--- first: what had become debt, then the grants in reverse. A slice whose grant has expired expires at once.
+-- first: what had become debt, then the grants in reverse. Of a slice whose grant was revoked meanwhile, what the
+-- revoke had made debt of is revoked at once, and owed no longer. A slice whose grant has expired expires at once.
 CREATE OR REPLACE FUNCTION ledger.refund_spend(
     p_account_id bigint, p_seq bigint, p_amount bigint, p_idempotency_key text, p_fingerprint bytea, p_actor text,
     p_reason text DEFAULT '', p_reference text DEFAULT NULL, p_metadata jsonb DEFAULT '{}',
@@ -17,6 +18,7 @@ DECLARE
     v_skip bigint;
     v_slice bigint;
     v_give bigint;
+    v_settled bigint;
 BEGIN
     IF p_amount IS NOT NULL THEN
         PERFORM ledger.check_amount(p_amount);
@@ -60,15 +62,25 @@ BEGIN
         v_skip := v_skip - least(v_skip, v_slice);
         CONTINUE WHEN v_give = 0;
         v_left := v_left - v_give;
-        IF i > cardinality(s.drawn_grants) THEN
-            SELECT u.debt, entry.drawn_grants || u.grants, entry.drawn_amounts || u.amounts
-            INTO a.debt, entry.drawn_grants, entry.drawn_amounts
-            FROM ledger.undo_debt(a, v_give) u;
-        ELSE
-            UPDATE ledger.grants SET remaining = remaining + v_give, open = true
+        v_settled := v_give;  -- of this slice, what is debt to be undone
+        IF i <= cardinality(s.drawn_grants) THEN
+            SELECT least(revoked_as_debt, v_give) INTO STRICT v_settled FROM ledger.grants
+            WHERE account_id = p_account_id AND grant_id = s.drawn_grants[i];
+            UPDATE ledger.grants
+            SET remaining = remaining + v_give - v_settled, open = remaining + v_give > v_settled,
+                revoked_taken = revoked_taken + v_settled, revoked_as_debt = revoked_as_debt - v_settled
             WHERE account_id = p_account_id AND grant_id = s.drawn_grants[i];
             entry.drawn_grants := entry.drawn_grants || s.drawn_grants[i];
             entry.drawn_amounts := entry.drawn_amounts || v_give;
+            IF v_settled > 0 THEN
+                entry.drawn_grants := entry.drawn_grants || s.drawn_grants[i];
+                entry.drawn_amounts := entry.drawn_amounts || -v_settled;
+            END IF;
+        END IF;
+        IF v_settled > 0 THEN
+            SELECT u.debt, entry.drawn_grants || u.grants, entry.drawn_amounts || u.amounts
+            INTO a.debt, entry.drawn_grants, entry.drawn_amounts
+            FROM ledger.undo_debt(a, v_settled) u;
         END IF;
     END LOOP;
 
