@@ -142,6 +142,19 @@ def test_the_owner_cannot_rewrite_history_either(
     assert row == (10,)
 
 
+@pytest.mark.parametrize("table", ["accounts", "account_ids", "grants"])
+@pytest.mark.parametrize("statement", ["DELETE FROM ledger.{} WHERE account_id = {}", "TRUNCATE ledger.{}"])
+def test_the_owner_cannot_remove_an_account_or_a_grant_either(
+    owner_connection: psycopg.Connection, account_id: int, table: str, statement: LiteralString
+) -> None:
+    query = sql.SQL(statement).format(sql.Identifier(table), sql.Literal(account_id))
+    with pytest.raises(psycopg.errors.RaiseException, match=f"{table} are kept"):
+        owner_connection.execute(query)
+    count = sql.SQL("SELECT count(*) FROM ledger.{} WHERE account_id = {}")
+    row = owner_connection.execute(count.format(sql.Identifier(table), sql.Literal(account_id))).fetchone()
+    assert row == (1,)
+
+
 def test_nobody_but_the_application_and_the_owner_may_call_a_function(
     superuser_connection: psycopg.Connection,
 ) -> None:

@@ -57,10 +57,13 @@ _RIGHTS = text(
     " UNION ALL SELECT 'may create things in the schema' WHERE has_schema_privilege(:role, 'ledger', 'CREATE')"
     " UNION ALL SELECT 'is a superuser' FROM pg_roles WHERE rolname = :role AND rolsuper"
 )
+# Bits of tgtype: before 2, DELETE 8, UPDATE 16, TRUNCATE 32.
 _UNGUARDED = text(
-    "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('ledger.entries')"
-    " AND tgfoid = to_regproc('ledger.refuse_rewrite') AND tgenabled IN ('O', 'A')"
-    " AND tgtype & 56 = 56)"  # DELETE 8, UPDATE 16, TRUNCATE 32
+    "SELECT guarded.name FROM (VALUES ('entries', 'refuse_rewrite', 58), ('grants', 'refuse_removal', 42),"
+    "  ('accounts', 'refuse_removal', 42), ('account_ids', 'refuse_removal', 42)) AS guarded (name, guard, events)"
+    " WHERE NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('ledger.' || guarded.name)"
+    "  AND tgfoid = to_regproc('ledger.' || guarded.guard) AND tgenabled IN ('O', 'A')"
+    "  AND tgtype & events = events AND tgqual IS NULL AND tgattr = '')"
 )
 
 
@@ -133,8 +136,8 @@ def _verify_range(connection: Connection, low: int, high: int, report: Report) -
 def _verify_rights(connection: Connection, report: Report) -> None:
     for detail in connection.execute(_RIGHTS, {"role": APP_ROLE}).scalars():
         report.findings.append(Finding(12, None, None, f"the application's role {detail}"))
-    if connection.execute(_UNGUARDED).first():
-        report.findings.append(Finding(12, None, None, "no trigger guards the entries against rewriting"))
+    for name in connection.execute(_UNGUARDED).scalars():
+        report.findings.append(Finding(12, None, None, f"no trigger guards {name} against being rewritten or removed"))
 
 
 def _find_orphan(report: Report, account_id: int, seq: int) -> None:

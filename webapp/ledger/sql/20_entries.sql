@@ -1,4 +1,4 @@
--- Writing an entry, and making sure that nobody rewrites one.
+-- Writing an entry, and making sure that nobody rewrites one, or removes what it speaks of.
 
 -- What the hash of an entry covers: a JSON array of its fields in this order, times as seconds since 1970 with six
 -- decimals, bytes as hex. Whoever wants to check the chain by other means needs this line and sha256.
@@ -98,3 +98,18 @@ $$;
 
 CREATE OR REPLACE TRIGGER entries_written_once BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.entries
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_rewrite();
+
+-- What an entry speaks of stays as long as the entry. An UPDATE is no rewrite here: these tables cache figures.
+CREATE OR REPLACE FUNCTION ledger.refuse_removal() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '% are kept as long as their entries: % is refused', TG_TABLE_NAME, TG_OP;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER account_ids_kept BEFORE DELETE OR TRUNCATE ON ledger.account_ids
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
+CREATE OR REPLACE TRIGGER accounts_kept BEFORE DELETE OR TRUNCATE ON ledger.accounts
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
+CREATE OR REPLACE TRIGGER grants_kept BEFORE DELETE OR TRUNCATE ON ledger.grants
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
