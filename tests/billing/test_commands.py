@@ -1,11 +1,13 @@
 """What an operator types."""
 
+import psycopg
 import pytest
 from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, select, text
 
 from tests.billing.shop import Buyer, Shop
+from tests.conftest import TestServers
 from webapp import ledger
 from webapp.billing.purchase import Purchase
 from webapp.catalog.package import list_packages
@@ -132,3 +134,15 @@ def test_the_demo_is_refused_where_money_is_real(make_app: object, servers: obje
     with pytest.raises(NotASandbox):
         seed_demo(app)
     assert run(app, "sandbox", "advance", "1d").exit_code == 1
+
+
+def test_the_demo_is_refused_where_the_database_says_that_money_is_real(
+    fresh_app: Flask, fresh_database: TestServers
+) -> None:
+    """A shell without STRIPE_SECRET_KEY looks like sandbox mode to itself."""
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute("SELECT ledger.let_clock_move(false)")
+    with pytest.raises(NotASandbox):
+        seed_demo(fresh_app)
+    with fresh_app.app_context(), unit_of_work() as session:
+        assert session.scalar(select(func.count()).select_from(User)) == 0

@@ -15,7 +15,7 @@ from webapp.ledger.balances import (
     spendable,
 )
 from webapp.ledger.call import take_changed
-from webapp.ledger.clock import advance_clock, now
+from webapp.ledger.clock import advance_clock, clock_can_move, now
 from webapp.ledger.entries import (
     Draw,
     Entry,
@@ -61,6 +61,7 @@ __all__ = [
     "advance_clock",
     "balance",
     "balance_at",
+    "clock_can_move",
     "draws",
     "entries",
     "entry",

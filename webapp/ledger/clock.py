@@ -21,3 +21,9 @@ def advance_clock(session: Session, *, by: timedelta) -> datetime:
     """
     moment: datetime = call(session, text("SELECT ledger.advance_clock(:by) AS moment"), {"by": by})["moment"]
     return moment
+
+
+def clock_can_move(session: Session) -> bool:
+    """Whether this database was brought up to date in sandbox mode: what it holds is play money then."""
+    answer: bool = session.execute(text("SELECT ledger.clock_can_move()")).scalar_one()
+    return answer

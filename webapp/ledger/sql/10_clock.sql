@@ -12,6 +12,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT ahead FROM ledger.clock
 $$;
 
+-- Whether the owner said at the last upgrade that this is a sandbox; the environment of whoever asks may say otherwise.
+CREATE OR REPLACE FUNCTION ledger.clock_can_move() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT movable FROM ledger.clock
+$$;
+
 -- Sandbox only: the next reader's time is later by p_by. Returns the time after that.
 CREATE OR REPLACE FUNCTION ledger.advance_clock(p_by interval) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -10,8 +10,8 @@ BEGIN
     FOR f IN
         SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND proname IN (
-            'now', 'clock_ahead', 'advance_clock', 'open_account', 'set_spend_order', 'grant', 'spend', 'refund_spend',
-            'revoke', 'expire_account', 'expire_due', 'balance', 'balance_at', 'spendable', 'seq_bounds',
+            'now', 'clock_ahead', 'clock_can_move', 'advance_clock', 'open_account', 'set_spend_order', 'grant', 'spend',
+            'refund_spend', 'revoke', 'expire_account', 'expire_due', 'balance', 'balance_at', 'spendable', 'seq_bounds',
             'entry_content')  -- the last because a view's functions run with the reader's rights
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tallystick_app', f);
