@@ -198,6 +198,22 @@ def test_the_command_line_makes_lists_rotates_and_revokes_keys(app: Flask) -> No
 
 
 @pytest.mark.parametrize(
+    ("written", "end"),
+    [
+        ("2099-01-31", "until 2099-01-31 00:00"),
+        ("2099-01-31T18:00:00Z", "until 2099-01-31 18:00"),
+        ("2099-01-31T18:00:00+02:00", "until 2099-01-31 16:00"),
+    ],
+)
+def test_a_key_may_end_on_a_date(app: Flask, written: str, end: str) -> None:
+    run = app.test_cli_runner().invoke
+    secret = run(args=["api-key", "create", "--scopes", "accounts:read", "--expires", written]).stdout.strip()
+    assert Caller(app.test_client(), secret).get("/packages").status_code == 200
+    listed = run(args=["api-key", "list"]).stdout
+    assert end in next(line for line in listed.splitlines() if secret[:20] in line)
+
+
+@pytest.mark.parametrize(
     "args",
     [
         ["create"],
@@ -205,6 +221,8 @@ def test_the_command_line_makes_lists_rotates_and_revokes_keys(app: Flask) -> No
         ["create", "--scopes", "accounts:everything"],
         ["create", "--scopes", "accounts:read", "--expires", "soon"],
         ["create", "--scopes", "accounts:read", "--expires", "-1d"],
+        ["create", "--scopes", "accounts:read", "--expires", "2020-01-01"],
+        ["create", "--scopes", "accounts:read", "--expires", "2027-02-30"],
         ["create", "--scopes", "accounts:read", "--ip", "300.1.2.3"],
         ["create", "--scopes", "accounts:read", "--rate", "0"],
         ["revoke", "tsk_sandbox_nope"],

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_csv_holds_every_entry_with_plain_numbers(member: Member) -> None:
     newest, oldest = table(response.text)
     assert (newest["entry"], newest["kind"], newest["amount"], newest["balance_after"]) == ("2", "spend", "-8", "4992")
     assert (newest["feature"], newest["quantity"], newest["reference"]) == ("image", "1", "job_1")
-    assert newest["occurred_at"].endswith("Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", newest["occurred_at"])
     assert oldest["amount"] == "5000"
 
 

@@ -1,7 +1,7 @@
 """`flask api-key …`: the operator's keys to the API."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import click
@@ -32,6 +32,19 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+class Expiry(click.ParamType):  # type: ignore[type-arg]
+    """A span of time from now, or the moment itself: 90d, 2027-01-31, 2027-01-31T18:00:00Z. Without a zone: UTC."""
+
+    name = "duration or date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            return Duration().convert(value, param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 class Network(click.ParamType):  # type: ignore[type-arg]
     """An address or a range of addresses."""
 
@@ -48,7 +61,11 @@ class Network(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--scopes", required=True, multiple=True, help=f"With commas or spaces between: {' '.join(keys.SCOPES)}; or all."
 )
-@click.option("--expires", type=Duration(), help="How long it works: 90s, 15m, 2h, 90d. For ever when left out.")
+@click.option(
+    "--expires",
+    type=Expiry(),
+    help="How long it works, 90s 15m 2h 90d, or until when, 2027-01-31. For ever when left out.",
+)
 @click.option("--ip", "ip_ranges", type=Network(), multiple=True, help="Works only from there, such as 10.0.0.0/8.")
 @click.option("--name", default="", help="What it is for.")
 @click.option(
@@ -59,7 +76,7 @@ class Network(click.ParamType):  # type: ignore[type-arg]
     help="Requests a minute.",
 )
 def create(
-    scopes: tuple[str, ...], expires: timedelta | None, ip_ranges: tuple[str, ...], name: str, rate: int
+    scopes: tuple[str, ...], expires: timedelta | datetime | None, ip_ranges: tuple[str, ...], name: str, rate: int
 ) -> None:
     """Make a key and print it: this once, for it is stored hashed."""
     named = re.split(r"[\s,]+", " ".join(scopes).strip())
@@ -71,7 +88,7 @@ def create(
                 name=name,
                 scopes=chosen,
                 sandbox=current_app.config["SANDBOX"],
-                expires_at=None if expires is None else clock.now() + expires,
+                expires_at=_end(expires),
                 ip_ranges=ip_ranges,
                 rate_per_minute=rate,
             )
@@ -112,6 +129,14 @@ def show() -> None:
             where = " ".join(str(network) for network in key.ip_ranges)
             columns = (str(key.id), key.prefix, key.name, " ".join(key.scopes), where, used, state)
             click.echo("\t".join(columns))
+
+
+def _end(expires: timedelta | datetime | None) -> datetime | None:
+    """The moment that was asked for, by the clock of the unit of work."""
+    moment = clock.now() + expires if isinstance(expires, timedelta) else expires
+    if moment is not None and moment <= clock.now():
+        raise click.BadParameter("That is past.", param_hint="--expires")
+    return moment
 
 
 def _find(session: Session, prefix_or_id: str) -> keys.ApiKey:
