@@ -1,5 +1,7 @@
 """Spends, their keys, and the moments at which they count. Asked of the model and of PostgreSQL alike."""
 
+from datetime import timedelta, timezone
+
 import pytest
 
 from tests.ledger.asking import HOUR, T0, TICK, OpenAccount, kinds, remaining
@@ -134,6 +136,30 @@ def test_a_source_key_with_other_content_is_a_conflict(account: Account) -> None
     with pytest.raises(SourceKeyConflict):
         account.grant(now=T0, amount=10, source_key="p1", expires_at=T0 + HOUR)
     assert remaining(account) == [10]
+
+
+def test_the_same_moments_and_features_written_otherwise_are_the_same_grant(account: Account) -> None:
+    kathmandu = timezone(timedelta(hours=5, minutes=45))
+    moments = {"effective_at": T0, "expires_at": T0 + HOUR}
+    account.grant(now=T0, amount=10, source_key="p1", features=["image", "export"], **moments)
+    again = account.grant(
+        now=T0,
+        amount=10,
+        source_key="p1",
+        features=["export", "image", "export"],
+        effective_at=moments["effective_at"].astimezone(kathmandu),
+        expires_at=moments["expires_at"].astimezone(kathmandu),
+    )
+    assert again.replayed
+    with pytest.raises(SourceKeyConflict):
+        account.grant(now=T0, amount=10, source_key="p1", features=["export"], **moments)
+
+
+def test_usage_dated_by_another_time_zones_clock_is_the_same_usage(account: Account) -> None:
+    account.grant(now=T0, amount=10)
+    account.spend(now=T0, amount=4, idempotency_key="k", occurred_at=T0)
+    there = T0.astimezone(timezone(timedelta(hours=-3)))
+    assert account.spend(now=T0, amount=4, idempotency_key="k", occurred_at=there).replayed
 
 
 # -- backdated usage, and the clock --------------------

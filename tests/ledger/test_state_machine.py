@@ -81,7 +81,7 @@ class Histories(RuleBasedStateMachine):
         priority=st.integers(0, 1),
         starts=st.none() | hours,
         lasts=st.none() | hours,
-        limited=st.sampled_from([None, None, ["image"], ["export", "image"]]),
+        limited=st.sampled_from([None, None, ["image"], ["export", "image"], ["image", "export", "image"]]),
         cost_minor=st.sampled_from([0, 500]),
         source=st.sampled_from(["admin", "purchase"]),
         source_key=keys,

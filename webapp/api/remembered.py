@@ -12,7 +12,7 @@ from webapp import clock
 from webapp.api.endpoint import Reply
 from webapp.api.refusals import key_reused
 from webapp.extensions import Base
-from webapp.ledger.writes import fingerprint
+from webapp.ledger.fingerprints import fingerprint
 
 
 class ApiAnswer(Base):

@@ -1,6 +1,5 @@
 """Opening and finding accounts."""
 
-import json
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from webapp.ledger.arguments import as_json
 from webapp.ledger.call import call, call_all
 from webapp.ledger.errors import AccountNotFound
 
@@ -65,7 +65,7 @@ def open_account(
             "name": name,
             "time_zone": time_zone,
             "overdraft_limit": overdraft_limit,
-            "metadata": None if metadata is None else json.dumps(metadata),
+            "metadata": None if metadata is None else as_json("metadata", metadata),
         },
     )
     return Account.of(row), bool(row["created"])

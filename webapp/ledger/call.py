@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping, TextClause
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from webapp.ledger.arguments import checked
 from webapp.ledger.errors import refusal_of
 
 
@@ -18,9 +19,10 @@ def call(session: Session, statement: TextClause, arguments: Mapping[str, Any]) 
 
 
 def call_all(session: Session, statement: TextClause, arguments: Mapping[str, Any]) -> list[RowMapping]:
-    """All rows that `statement` returns."""
+    """All rows that `statement` returns. Raises InvalidRequest, unasked, for an argument that no column can hold."""
+    given = checked(arguments)
     try:
-        return list(session.execute(statement, arguments).mappings())
+        return list(session.execute(statement, given).mappings())
     except DBAPIError as error:
         refusal = refusal_of(error)
         if refusal is None:

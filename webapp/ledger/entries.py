@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from webapp.ledger.arguments import checked
 from webapp.ledger.call import call, call_all
 from webapp.ledger.errors import EntryNotFound
 
@@ -160,8 +161,9 @@ def entries(
     `since` is inclusive and `until` exclusive, both on `occurred_at`. A page looks at no more than SCAN entries: it
     may hold fewer than `limit`, even none, and still have a `next_before`.
     """
+    checked({"before": before, "limit": limit})
     bounds = call(session, _BOUNDS, {"account_id": account_id, "since": since, "until": until})
-    top = bounds["highest"] + 1 if before is None else min(before, bounds["highest"] + 1)
+    top = bounds["highest"] + 1 if before is None else max(0, min(before, bounds["highest"] + 1))
     floor = max(top - SCAN, bounds["lowest"])
     rows = call_all(
         session,

@@ -1,7 +1,5 @@
 """Every write that the ledger knows, each one call of one function of sql/."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +7,10 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from webapp.ledger.arguments import as_json, checked
 from webapp.ledger.call import call, call_all, note_change
 from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
+from webapp.ledger.fingerprints import canonical_features, fingerprint, fingerprint_of_grant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,6 @@ _EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
 _EXPIRE_DUE = text("SELECT account_ids, entries FROM ledger.expire_due(:limit)")
 
 
-def fingerprint(*intent: Any) -> bytes:
-    """A hash that tells a repeated request from another one under the same key."""
-    return hashlib.sha256(json.dumps(intent, default=str, sort_keys=True).encode()).digest()
-
-
 def grant(
     session: Session,
     *,
@@ -76,37 +71,32 @@ def grant(
     InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
-    content = (
-        source,
-        amount,
-        expires_at,
-        priority,
-        effective_at,
-        features,
-        cost_minor,
-        cost_currency,
-        source_key,
+    terms = checked(
+        {
+            "source": source,
+            "amount": amount,
+            "expires_at": expires_at,
+            "priority": priority,
+            "effective_at": effective_at,
+            "features": features,
+            "cost_minor": cost_minor,
+            "cost_currency": cost_currency,
+            "source_key": source_key,
+            "description": description,
+        }
     )
+    terms["features"] = canonical_features(features)
     return _written(
         call(
             session,
             _GRANT,
             {
+                **terms,
                 "account_id": account_id,
-                "amount": amount,
-                "source": source,
                 "actor": actor,
-                "fingerprint": fingerprint("grant", *content, description),
-                "source_key": source_key,
-                "expires_at": expires_at,
-                "priority": priority,
-                "effective_at": effective_at,
-                "features": features,
-                "cost_minor": cost_minor,
-                "cost_currency": cost_currency,
-                "description": description,
+                "fingerprint": fingerprint_of_grant(**terms),
                 "reference": reference,
-                "metadata": json.dumps(metadata or {}),
+                "metadata": as_json("metadata", metadata or {}),
                 "idempotency_key": idempotency_key,
             },
         )
@@ -138,28 +128,25 @@ def spend(
     AccountNotFound, InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
-    intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
-    return _written(
-        call(
-            session,
-            _SPEND,
-            {
-                "account_id": account_id,
-                "amount": amount,
-                "idempotency_key": idempotency_key,
-                "fingerprint": fingerprint("spend", intent, partial, occurred_at),
-                "actor": actor,
-                "feature": feature,
-                "quantity": quantity,
-                "partial": partial,
-                "description": description,
-                "reference": reference,
-                "metadata": json.dumps(metadata or {}),
-                "pricing": None if pricing is None else json.dumps(pricing),
-                "occurred_at": occurred_at,
-            },
-        )
+    arguments = checked(
+        {
+            "account_id": account_id,
+            "amount": amount,
+            "idempotency_key": idempotency_key,
+            "actor": actor,
+            "feature": feature,
+            "quantity": quantity,
+            "partial": partial,
+            "description": description,
+            "reference": reference,
+            "metadata": as_json("metadata", metadata or {}),
+            "pricing": None if pricing is None else as_json("pricing", pricing),
+            "occurred_at": occurred_at,
+        }
     )
+    intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
+    arguments["fingerprint"] = fingerprint("spend", intent, partial, arguments["occurred_at"])
+    return _written(call(session, _SPEND, arguments))
 
 
 def refund_spend(
@@ -181,23 +168,20 @@ def refund_spend(
     or not a spend), IdempotencyKeyReused, InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
-    return _written(
-        call(
-            session,
-            _REFUND,
-            {
-                "account_id": account_id,
-                "seq": seq,
-                "amount": amount,
-                "idempotency_key": idempotency_key,
-                "fingerprint": fingerprint("refund", seq, amount, reason, reference, metadata),
-                "actor": actor,
-                "reason": reason,
-                "reference": reference,
-                "metadata": json.dumps(metadata or {}),
-            },
-        )
+    arguments = checked(
+        {
+            "account_id": account_id,
+            "seq": seq,
+            "amount": amount,
+            "idempotency_key": idempotency_key,
+            "actor": actor,
+            "reason": reason,
+            "reference": reference,
+            "metadata": as_json("metadata", metadata or {}),
+        }
     )
+    arguments["fingerprint"] = fingerprint("refund", seq, amount, reason, reference, metadata)
+    return _written(call(session, _REFUND, arguments))
 
 
 def revoke(
@@ -228,7 +212,7 @@ def revoke(
             "actor": actor,
             "reason": reason,
             "reference": reference,
-            "metadata": json.dumps(metadata or {}),
+            "metadata": as_json("metadata", metadata or {}),
         },
     )
     return Entry.of(rows[0]) if rows and rows[0]["seq"] is not None else None
