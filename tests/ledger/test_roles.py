@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import TestServers
+from webapp.ledger.fingerprints import fingerprint_of_grant
 
 RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind = ANY (%s)"
 FUNCTIONS = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace AND "
@@ -27,7 +28,8 @@ def account_id(as_application: psycopg.Connection) -> int:
         "SELECT account_id FROM ledger.open_account(%s, NULL, NULL, NULL, NULL, NULL)", [f"roles-{uuid4()}"]
     ).fetchone()
     assert row is not None
-    as_application.execute("SELECT ledger.grant(%s, 10, 'test', 'test', %s)", [row[0], b"fingerprint"])
+    terms = fingerprint_of_grant(source="test", amount=10)
+    as_application.execute("SELECT ledger.grant(%s, 10, 'test', 'test', %s)", [row[0], terms])
     return int(row[0])
 
 

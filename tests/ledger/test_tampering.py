@@ -11,7 +11,9 @@ from tests.conftest import TestServers, _new_database
 from tests.ledger.asking import HOUR, T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
-from webapp.ledger.verify import Finding, verify
+from webapp.ledger.facts import Finding
+from webapp.ledger.fingerprints import fingerprint_of_grant
+from webapp.ledger.verify import verify
 
 Tamper = Callable[[str], None]
 
@@ -155,6 +157,76 @@ def test_a_changed_account_or_grant_no_longer_agrees_with_its_history(
 ) -> None:
     tamper(change)
     assert (invariant, account.account_id) in {(f.invariant, f.account_id) for f in findings(account)}
+
+
+@pytest.fixture
+def promising(clocked_engine: Engine) -> DatabaseAccount:
+    """An account with grants of which nothing was spent yet: only their terms say what they are worth."""
+    account = DatabaseAccount(clocked_engine, now=T0)
+    account.grant(
+        now=T0,
+        amount=100,
+        expires_at=T0 + HOUR,
+        effective_at=T0 - HOUR,
+        features=["image", "export"],
+        source_key="first",
+        description="Spring",
+    )
+    account.grant(now=T0, amount=100, source="purchase", cost_minor=900)
+    return account
+
+
+def test_grants_whose_terms_nobody_changed_have_no_findings(promising: DatabaseAccount) -> None:
+    assert findings(promising) == []
+    assert promising.read("SELECT features FROM ledger.grants_v WHERE account_id = :account_id ORDER BY grant_id") == [
+        (["export", "image"],),
+        (None,),
+    ]
+
+
+@pytest.mark.parametrize("grant_id", [1, 2])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "expires_at = coalesce(expires_at, effective_at) + interval '1 year'",
+        "expires_at = null",
+        "effective_at = effective_at - interval '1 microsecond'",
+        "effective_at = effective_at + interval '1 hour'",
+        "priority = 1",
+        "features = '{export}'",
+        "features = null",
+        "source = 'admin'",
+        "source_key = 'another'",
+        "source_key = null",
+        "cost_minor = cost_minor + 1",
+        "cost_currency = 'USD'",
+        "description = 'Autumn'",
+        "fingerprint = sha256('forged')",
+    ],
+)
+def test_a_grant_whose_terms_were_changed_afterwards_is_named(
+    promising: DatabaseAccount, clocked_servers: TestServers, grant_id: int, change: str
+) -> None:
+    column, _, value = change.partition(" = ")
+    query = f"SELECT {column} IS DISTINCT FROM ({value}) FROM ledger.grants WHERE account_id = %s AND grant_id = %s"
+    ids = [promising.account_id, grant_id]
+    with psycopg.connect(clocked_servers.owner_url, autocommit=True) as owner:
+        differs = owner.execute(query, ids).fetchone()  # type: ignore[arg-type]
+        owner.execute(f"UPDATE ledger.grants SET {change} WHERE account_id = %s AND grant_id = %s", ids)  # type: ignore[arg-type]
+    expected = {(4, grant_id, "the terms of the grant that it made were changed afterwards")} if differs[0] else set()  # type: ignore[index]
+    assert expected <= {(f.invariant, f.seq, f.detail) for f in findings(promising)}
+
+
+def test_a_grant_whose_fingerprint_was_changed_with_its_terms_is_named(
+    promising: DatabaseAccount, clocked_servers: TestServers
+) -> None:
+    forged = fingerprint_of_grant(source="purchase", amount=100, cost_minor=900, cost_currency="EUR", priority=-1)
+    with psycopg.connect(clocked_servers.owner_url, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE ledger.grants SET priority = -1, fingerprint = %s WHERE account_id = %s AND grant_id = 2",
+            [forged, promising.account_id],
+        )
+    assert [(f.invariant, f.seq) for f in findings(promising)] == [(4, 2)]
 
 
 def test_an_expiry_that_the_sweep_would_not_find_is_named(account: DatabaseAccount, tamper: Tamper) -> None:

@@ -9,79 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from webapp.ledger.facts import AccountFacts, EntryFacts, Finding, GrantFacts
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 
-BurnKey = tuple[int, datetime, bool, datetime, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One lie: the number of the invariant (docs: the ledger's list), where, and what is wrong."""
-
-    invariant: int
-    account_id: int | None
-    seq: int | None
-    detail: str
-
-
-@dataclass(slots=True)
-class GrantFacts:
-    """What a grant was when it was made, and what the database says that it has left."""
-
-    grant_id: int
-    amount: int
-    stored_remaining: int
-    stored_held: int
-    priority: int
-    effective_at: datetime
-    expires_at: datetime | None
-    features: frozenset[str] | None
-    is_paid: bool
-    frozen: bool
-    stored_expired: int
-    stored_revoked: int
-    stored_revoked_taken: int
-    stored_revoked_as_debt: int
-    stored_repaid: int
-    remaining: int = 0
-    expired: int = 0
-    revoked_taken: int = 0
-    revoked_as_debt: int = 0
-
-    def pays_for(self, feature: str | None, at: datetime) -> bool:
-        return (
-            self.effective_at <= at
-            and (self.expires_at is None or at < self.expires_at)
-            and (self.features is None or feature in self.features)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFacts:
-    seq: int
-    kind: str
-    amount: int
-    balance_after: int
-    debt_after: int
-    draws: tuple[tuple[int, int], ...]  # (grant_id, signed credits), in the order drawn
-    about_seq: int | None
-    feature: str | None
-    occurred_at: datetime
-    booked_at: datetime
-    hash: bytes
-    hash_holds: bool  # over its content and the hash before it
-
-
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
-    account_id: int
-    balance: int
-    held: int
-    debt: int
-    seq: int
-    head: bytes
-    due_at: datetime | None
-    paid_first: bool
+BurnKey = tuple[int, bool, datetime, bool, datetime, int]
 
 
 @dataclass
@@ -188,6 +120,11 @@ class Replay:
         if grant is None or grant.amount != entry.amount:
             self._find(2, entry, "the grant that it made is missing or has another amount")
             return
+        known = {grant.terms}
+        if grant.effective_at == entry.booked_at:
+            known.add(grant.terms_from_the_start)
+        if entry.terms not in known or grant.stored_terms != entry.terms:
+            self._find(4, entry, "the terms of the grant that it made were changed afterwards")
         pays_nothing = grant.expires_at is not None and grant.expires_at <= entry.booked_at
         repaid = 0 if pays_nothing else min(entry.amount, self.debt)
         wanted = ((entry.seq, entry.amount),) + (((entry.seq, -repaid),) if repaid else ())
@@ -302,6 +239,7 @@ class Replay:
         comes_later = grant.is_paid != (self.account.paid_first != other_order)
         return (
             grant.priority,
+            grant.expires_at is None,
             grant.expires_at or NEVER,
             comes_later,
             grant.effective_at,

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from webapp.ledger.replay import AccountFacts, EntryFacts, Finding, GrantFacts, Replay
+from webapp.ledger.facts import AccountFacts, EntryFacts, Finding, GrantFacts
+from webapp.ledger.fingerprints import fingerprint_of_grant
+from webapp.ledger.replay import Replay
 
 CHUNK = 200  # accounts a database transaction
 ROWS_AT_ONCE = 2_000
@@ -22,14 +24,27 @@ _ACCOUNTS = text(
     " FROM ledger.accounts_v WHERE account_id BETWEEN :low AND :high"
 )
 _GRANTS = text(
-    "SELECT account_id, grant_id, amount, remaining, held, priority, effective_at, expires_at, features,"
-    " cost_minor > 0 AS is_paid, frozen, expired, repaid, revoked, revoked_taken, revoked_as_debt"
+    "SELECT account_id, grant_id, source, source_key, amount, remaining, held, priority, effective_at, expires_at,"
+    " features, cost_minor, cost_currency, description, fingerprint, frozen, expired, repaid, revoked, revoked_taken,"
+    " revoked_as_debt"
     " FROM ledger.grants_v WHERE account_id BETWEEN :low AND :high"
+)
+_TERMS = (
+    "source",
+    "amount",
+    "expires_at",
+    "priority",
+    "features",
+    "cost_minor",
+    "cost_currency",
+    "source_key",
+    "description",
 )
 # The content that the hash covers is written out here once more: the proof does not call what it proves.
 _ENTRIES = text(
     "SELECT account_id, seq, kind, amount, balance_after, debt_after, drawn_grants, drawn_amounts, about_seq,"
-    " feature, occurred_at, booked_at, hash, hash = sha256("
+    " feature, occurred_at, booked_at, CASE WHEN kind IN ('grant', 'purchase') THEN fingerprint END AS terms, hash,"
+    " hash = sha256("
     "  lag(hash, 1, decode(repeat('00', 32), 'hex')) OVER (PARTITION BY account_id ORDER BY seq)"
     "  || convert_to(jsonb_build_array(account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,"
     "   drawn_amounts, about_seq, feature, quantity, description, reference, metadata, pricing,"
@@ -162,6 +177,7 @@ def _account(row: Row[Any]) -> AccountFacts:
 
 
 def _grant(row: Row[Any]) -> GrantFacts:
+    terms = {name: getattr(row, name) for name in _TERMS}
     return GrantFacts(
         grant_id=row.grant_id,
         amount=row.amount,
@@ -171,8 +187,11 @@ def _grant(row: Row[Any]) -> GrantFacts:
         effective_at=row.effective_at,
         expires_at=row.expires_at,
         features=None if row.features is None else frozenset(row.features),
-        is_paid=row.is_paid,
+        is_paid=row.cost_minor > 0,
         frozen=row.frozen,
+        terms=fingerprint_of_grant(**terms, effective_at=row.effective_at),
+        terms_from_the_start=fingerprint_of_grant(**terms),
+        stored_terms=row.fingerprint,
         stored_expired=row.expired,
         stored_revoked=row.revoked,
         stored_revoked_taken=row.revoked_taken,
@@ -193,6 +212,7 @@ def _entry(row: Row[Any]) -> EntryFacts:
         feature=row.feature,
         occurred_at=row.occurred_at,
         booked_at=row.booked_at,
+        terms=row.terms,
         hash=row.hash,
         hash_holds=row.hash_holds,
     )
