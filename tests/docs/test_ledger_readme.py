@@ -7,15 +7,32 @@ import psycopg
 import pytest
 from flask import Flask
 from psycopg.rows import tuple_row
+from sqlalchemy import create_engine
 
 from tests.conftest import TestServers
 from tests.docs.pages import ROOT, blocks_of
+from webapp.database import sqlalchemy_url
 from webapp.ledger import errors
+from webapp.ledger.verify import verify
 
 README = ROOT / "webapp/ledger/README.md"
 
 
-def test_the_sql_of_the_ledgers_readme_answers_what_it_says(servers: TestServers) -> None:
+def test_the_examples_of_the_ledgers_readme_run_and_answer_what_they_say(app: Flask, servers: TestServers) -> None:
+    """First the Python, then the SQL on the same account; the proof holds afterwards."""
+    examples = [block.code for block in blocks_of(README) if block.language == "python"]
+    assert examples
+    with app.app_context():
+        for example in examples:
+            exec(compile(example, str(README), "exec"), {})
+    account_id = run_the_sql(servers)
+    engine = create_engine(sqlalchemy_url(servers.owner_url))
+    with engine.connect() as connection:
+        assert verify(connection, account_ids=[account_id]).findings == []
+    engine.dispose()
+
+
+def run_the_sql(servers: TestServers) -> int:
     """Statements end with a semicolon or psql's \\gset; the lines after --> are what they answer."""
     variables: dict[str, str] = {}
     checked = 0
@@ -33,6 +50,7 @@ def test_the_sql_of_the_ledgers_readme_answers_what_it_says(servers: TestServers
                     assert shown(answer) == expected, statement
                     checked += 1
     assert checked >= 10
+    return int(variables["account"])
 
 
 def statements(code: str) -> list[tuple[str, bool, str]]:
@@ -67,14 +85,6 @@ def cell(value: Any) -> str:
     if isinstance(value, list):
         return "{" + ",".join(map(str, value)) + "}"
     return str(value)
-
-
-def test_the_python_of_the_ledgers_readme_runs(app: Flask) -> None:
-    examples = [block.code for block in blocks_of(README) if block.language == "python"]
-    assert examples
-    with app.app_context():
-        for example in examples:
-            exec(compile(example, str(README), "exec"), {})
 
 
 @pytest.mark.parametrize("sqlstate", sorted(errors._BY_SQLSTATE))
