@@ -225,10 +225,10 @@ def expire_account(session: Session, *, account_id: int) -> int:
 
 
 def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:
-    """One chunk of the sweep: up to `limit` accounts that are due, in the order of their ids.
+    """One chunk of the sweep: up to `limit` accounts that are due, those due longest first.
 
-    Returns (accounts, entries); (0, 0) when nobody is due. Accounts that others have locked are left for the next
-    chunk. Commit after each chunk.
+    Returns (accounts, entries); (0, 0) when nobody is due. Locks them all until the commit, which belongs after each
+    chunk; what others have locked is left to them, so sweeps at the same time share the work.
     """
     row = call(session, _EXPIRE_DUE, {"limit": limit})
     for account_id in row["account_ids"]:

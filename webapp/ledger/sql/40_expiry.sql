@@ -65,8 +65,9 @@ BEGIN
 END
 $$;
 
--- One chunk of the sweep over all accounts: up to p_limit of those that are due, locked in the order of their ids.
--- An account that somebody else has locked is left to the next chunk; its next write books the same facts anyway.
+-- One chunk of the sweep over all accounts: up to p_limit of those that are due. They are locked together before the
+-- first is looked at, so sweeps at the same time take different ones. What somebody else has locked is left out: its
+-- next write books the same facts. Nobody is waited for, so the order of locking is free: the longest due come first.
 CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT account_ids bigint[], OUT entries bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -75,20 +76,15 @@ DECLARE
     v_id bigint;
     v_seq bigint;
 BEGIN
-    account_ids := '{}';
+    SELECT coalesce(array_agg(d.account_id), '{}') INTO account_ids
+    FROM (SELECT account_id FROM ledger.accounts WHERE due_at <= v_now ORDER BY due_at LIMIT p_limit
+          FOR NO KEY UPDATE SKIP LOCKED) d;
     entries := 0;
-    FOR v_id IN
-        SELECT d.account_id
-        FROM (SELECT account_id FROM ledger.accounts WHERE due_at <= v_now ORDER BY due_at LIMIT p_limit) d
-        ORDER BY d.account_id
-    LOOP
-        SELECT * INTO a FROM ledger.accounts
-        WHERE account_id = v_id AND due_at <= v_now FOR NO KEY UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND;
+    FOREACH v_id IN ARRAY account_ids LOOP
+        SELECT * INTO STRICT a FROM ledger.accounts WHERE account_id = v_id;
         v_seq := a.seq;
         a := ledger.book_due(a, greatest(ledger.now(), a.booked_at));
         PERFORM ledger.save(a);
-        account_ids := account_ids || v_id;
         entries := entries + a.seq - v_seq;
     END LOOP;
 END
