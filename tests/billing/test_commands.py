@@ -1,5 +1,7 @@
 """What an operator types."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from click.testing import Result
@@ -71,6 +73,30 @@ def test_the_clock_is_moved_in_sandbox_mode(fresh_app: Flask) -> None:
 
         db.session.execute(text("SELECT 1"))
         clock.follow(db.session(), movable=False)
+
+
+def test_moving_the_clock_books_what_expired_so_that_the_proof_holds(fresh_app: Flask) -> None:
+    with fresh_app.app_context(), unit_of_work() as session:
+        soon = ledger.now(session) + timedelta(days=30)
+        for number in range(3):
+            account, _created = ledger.open_account(session, external_id=f"moved-{number}")
+            terms = {"amount": 10, "source": "test", "actor": "test", "expires_at": soon}
+            ledger.grant(session, account_id=account.account_id, **terms)  # type: ignore[arg-type]
+    moved = run(fresh_app, "sandbox", "advance", "31d")
+    assert moved.exit_code == 0, moved.output
+    proof = run(fresh_app, "ledger", "verify")
+    assert (proof.exit_code, proof.output) == (0, "every invariant holds: 3 accounts, 3 grants, 6 entries\n")
+    with fresh_app.app_context(), unit_of_work() as session:
+        assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
+
+
+def test_the_clock_does_not_leave_the_years_that_can_be_written(fresh_app: Flask) -> None:
+    with fresh_app.app_context(), unit_of_work() as session:
+        for by in (timedelta.max, timedelta(days=400_000)):
+            with pytest.raises(ledger.InvalidRequest) as refused:
+                ledger.advance_clock(session, by=by)
+            assert refused.value.field == "by"
+            session.rollback()
 
 
 @pytest.mark.parametrize("duration", ["", "0s", "-1d", "1", "d", "1.5h", "1w", "9999999999d", "١d"])

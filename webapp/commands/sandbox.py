@@ -15,7 +15,12 @@ sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
 @sandbox_group.command("advance")
 @click.argument("duration", type=DURATION)
 def advance(duration: Duration) -> None:
-    """Move the clock forward by DURATION (90s 15m 2h 31d): the ledger's, Python's and Stripe's double's."""
+    """Move the clock forward by DURATION (90s 15m 2h 31d): the ledger's, Python's and Stripe's double's.
+
+    What expired meanwhile is booked before it returns, as the sweep would have done on the way.
+    """
+    from jobs.expire_due import expire_chunk
+
     settings: Settings = current_app.config["SETTINGS"]
     if not settings.sandbox:
         raise click.ClickException("Time can be moved in sandbox mode only, and STRIPE_SECRET_KEY is set.")
@@ -24,4 +29,6 @@ def advance(duration: Duration) -> None:
             moment = ledger.advance_clock(session, by=duration)
     except ledger.LedgerRefusal as refusal:
         raise click.ClickException(str(refusal)) from None
+    while expire_chunk():
+        pass
     click.echo(f"It is now {moment:%Y-%m-%d %H:%M:%S} UTC.")

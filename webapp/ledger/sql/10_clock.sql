@@ -24,6 +24,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF p_by IS NULL OR p_by <= interval '0' THEN
         PERFORM ledger.refuse('TS001', 'the clock moves forward only', jsonb_build_object('field', 'by'));
+    ELSIF p_by > interval '1000 years' OR ledger.now() + p_by > timestamptz '9000-01-01 00:00:00Z' THEN
+        PERFORM ledger.refuse('TS001', 'the clock ends with the year 8999', jsonb_build_object('field', 'by'));
     END IF;
     UPDATE ledger.clock SET ahead = ahead + p_by WHERE movable;
     IF NOT FOUND THEN
