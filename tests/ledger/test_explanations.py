@@ -154,6 +154,16 @@ def test_a_changed_spend_order_holds_for_grants_that_are_there_already(account: 
     assert account.spend(now=T0, amount=1).entry.draws == (model.Draw(2, -1),)
 
 
+def test_a_changed_spend_order_holds_for_grants_that_get_credits_back_later(account: DatabaseAccount) -> None:
+    account.grant(now=T0, amount=10)
+    account.grant(now=T0, amount=10, cost_minor=900)
+    spend = account.spend(now=T0, amount=20).entry
+    with account.at(T0) as session:
+        ledger.set_spend_order(session, account_id=account.account_id, spend_order="paid_first")
+    account.refund(now=T0, spend_seq=spend.seq)
+    assert account.spend(now=T0, amount=1).entry.draws == (model.Draw(2, -1),)
+
+
 def test_what_can_be_seen_of_a_balance_changes_its_version(account: DatabaseAccount) -> None:
     """A page that knows the version may answer: unchanged. Time alone changes a balance too."""
 

@@ -63,8 +63,9 @@ BEGIN
     END IF;
     PERFORM ledger.lock_account(p_account_id);
     UPDATE ledger.accounts SET spend_order = p_spend_order, version = version + 1 WHERE account_id = p_account_id;
+    -- Those with nothing left too: a refund may bring credits back.
     UPDATE ledger.grants SET burn_rank = ledger.burn_rank(p_spend_order, cost_minor)
-    WHERE account_id = p_account_id AND open AND burn_rank <> ledger.burn_rank(p_spend_order, cost_minor);
+    WHERE account_id = p_account_id AND burn_rank <> ledger.burn_rank(p_spend_order, cost_minor);
 END
 $$;
 
