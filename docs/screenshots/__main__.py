@@ -37,12 +37,12 @@ class Shot:
 SHOTS = (
     Shot(name="pricing", path="/pricing", height=1000, signed_in=False),
     Shot(name="pricing-arabic", path="/ar/pricing", height=1000, signed_in=False, locale="ar"),
-    Shot(name="credits", path="/credits", height=1000),
-    Shot(name="credits-dark", path="/credits", height=1000, theme="dark"),
+    Shot(name="credits", path="/credits", height=900),
+    Shot(name="credits-dark", path="/credits", height=900, theme="dark"),
     Shot(name="credits-phone", path="/credits", width=390, height=844),
     Shot(name="history", path="/credits/history", height=1000),
 )
-WHY = Shot(name="why", path="", height=1000)
+WHY = Shot(name="why", path="", height=900)
 
 
 def main() -> int:
