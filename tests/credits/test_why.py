@@ -66,6 +66,17 @@ def test_revoke_beyond_what_is_left_shows_the_debt(member: Member) -> None:
     assert "owed: the next credits" in member.get("/credits").text
 
 
+def test_credits_that_came_and_went_at_once_are_no_slice(member: Member) -> None:
+    grant = member.grant(50, "Starter")
+    spend = member.spend(30)
+    member.write(ledger.revoke, grant_id=grant.seq, target=50, actor="stripe", reason="refunded")
+    refund = member.write(ledger.refund_spend, seq=spend.seq, actor="api", reason="failed").entry
+    html = member.get(f"/credits/entries/{refund.seq}").text
+    touched = html.split("Which credits it touched")[1].split("</table>")[0]
+    assert "Owed" in touched
+    assert "Starter" not in touched
+
+
 def test_another_persons_entry_is_not_found(member: Member, new_member: Callable[..., Member]) -> None:
     other = new_member()
     for _ in range(3):

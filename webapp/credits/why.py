@@ -145,11 +145,12 @@ def _line_label(line: CostLine) -> str:
 
 
 def _slices(entry: Entry, draws: list[ledger.Draw]) -> list[Slice]:
-    """Its draws, and the change of debt that makes up the difference to its amount."""
+    """What each grant gave or got in the end, and the change of debt that makes up the difference to the amount."""
+    grants = {d.grant.grant_id: d.grant for d in draws}
+    touched = {one: sum(d.amount for d in draws if d.grant.grant_id == one) for one in grants}
     slices = [
-        Slice(name=grant_name(d.grant), credits=abs(d.amount), tint=min(place + 1, 4), grant=d.grant)
-        for place, d in enumerate(draws)
-        if d.amount
+        Slice(name=grant_name(grants[one]), credits=abs(amount), tint=min(place + 1, 4), grant=grants[one])
+        for place, (one, amount) in enumerate((one, amount) for one, amount in touched.items() if amount)
     ]
     owed = abs(sum(d.amount for d in draws) - entry.amount)
     if owed:
