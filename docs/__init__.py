@@ -1,0 +1,1 @@
+"""The documents; `python -m docs.screenshots` makes their pictures."""
