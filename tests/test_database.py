@@ -1,6 +1,7 @@
 """Bringing a database to this version."""
 
 import psycopg
+import pytest
 
 from tests.conftest import TestServers
 from webapp.database import upgrade
@@ -46,3 +47,17 @@ def test_an_upgrade_that_changes_nothing_leaves_every_function_alone(fresh_datab
         before = owner.execute(query).fetchone()
         upgrade(owner_url=fresh_database.owner_url, database_url=fresh_database.database_url, sandbox=True)
         assert owner.execute(query).fetchone() == before
+
+
+def test_a_database_for_real_money_never_becomes_a_sandbox_again(fresh_database: TestServers) -> None:
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("SELECT ledger.let_clock_move(false)")
+        upgrade(owner_url=fresh_database.owner_url, database_url=fresh_database.database_url, sandbox=True)
+        assert owner.execute("SELECT ledger.clock_can_move()").fetchone() == (False,)
+
+
+def test_sandbox_data_whose_clock_was_moved_is_refused_for_real_money(fresh_database: TestServers) -> None:
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        owner.execute("SELECT ledger.advance_clock('1 day')")
+        with pytest.raises(psycopg.errors.RaiseException, match="sandbox"):
+            owner.execute("SELECT ledger.let_clock_move(false)")

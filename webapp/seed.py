@@ -157,5 +157,4 @@ def _actions() -> Iterator[Action]:
                 quantity=chance.randint(*quantities[feature]),
                 description=chance.choice(works[feature]),
             )
-        if days_ago == 6:
-            yield Action(days_ago=5, minutes=1000, feature="chat-message", quantity=24, description="Voice memo 7")
+    yield Action(days_ago=0, minutes=3, feature="chat-message", quantity=24, description="Voice memo 7")

@@ -95,3 +95,11 @@ def test_arabic_page_runs_from_right_to_left(new_member: Callable[..., Member]) 
     html = member.get("/credits").text
     assert '<html lang="ar" dir="rtl"' in html
     assert "رصيد" in html
+
+
+def test_the_first_day_is_not_taken_for_every_day(member: Member) -> None:
+    member.grant(600)
+    member.spend(70)
+    page = member.get("/credits").text
+    assert "At 10 a day" in page  # seventy in a week, though all of it was today
+    assert "running low" not in page

@@ -181,31 +181,9 @@ class FeaturesAnswer(Answer):
     data: list[FeatureAnswer]
 
 
-def entry_members(entry: ledger.Entry, *, external_id: str) -> dict[str, Any]:
-    """The members that every answer about an entry has."""
-    return {
-        "id": f"{external_id}:{entry.seq}",
-        "account": external_id,
-        "seq": entry.seq,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "balance_after": entry.balance_after,
-        "feature": entry.feature,
-        "quantity": entry.quantity,
-        "description": entry.description,
-        "reference": entry.reference,
-        "metadata": entry.metadata,
-        "idempotency_key": entry.idempotency_key,
-        "actor": entry.actor,
-        "occurred_at": entry.occurred_at,
-        "booked_at": entry.booked_at,
-        "hash": bytes(entry.hash).hex(),
-    }
-
-
 def entry_answer(entry: ledger.Entry, *, external_id: str) -> EntryAnswer:
     """The entry as every list and every write answers it."""
-    return EntryAnswer.model_construct(**entry_members(entry, external_id=external_id))
+    return EntryAnswer.model_construct(**entry.members(external_id=external_id))
 
 
 def draw_answer(grant: ledger.Grant, *, amount: int) -> DrawAnswer:

@@ -148,21 +148,5 @@ def _to_the_microsecond(moment: datetime) -> str:
 
 
 def _as_json(entry: Entry, external_id: str) -> dict[str, Any]:
-    return {
-        "id": f"{external_id}:{entry.seq}",
-        "account": external_id,
-        "seq": entry.seq,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "balance_after": entry.balance_after,
-        "feature": entry.feature,
-        "quantity": entry.quantity,
-        "description": entry.description,
-        "reference": entry.reference,
-        "metadata": entry.metadata,
-        "idempotency_key": entry.idempotency_key,
-        "actor": entry.actor,
-        "occurred_at": _to_the_microsecond(entry.occurred_at),
-        "booked_at": _to_the_microsecond(entry.booked_at),
-        "hash": entry.hash.hex(),
-    }
+    times = {name: _to_the_microsecond(getattr(entry, name)) for name in ("occurred_at", "booked_at")}
+    return entry.members(external_id=external_id) | times

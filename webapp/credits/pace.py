@@ -9,6 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 DAYS = 30
+# What a newcomer tries on the first day is not what they will spend on every day.
+LEAST_DAYS = 7
 # However busy an account is, a page looks at no more than its newest entries.
 SCAN = 5_000
 
@@ -58,8 +60,8 @@ def read_pace(session: Session, *, account_id: int, newest_seq: int, now: dateti
 
 
 def _span(rows: Sequence[Any], now: datetime, whole: bool) -> float:
-    """Days over which the average is taken: never less than one, but for the busiest of accounts."""
+    """Days over which the average is taken: never less than LEAST_DAYS, but for the busiest of accounts."""
     if not rows:
-        return 1
+        return LEAST_DAYS
     days = min((now - rows[0].slot).total_seconds() / 86_400, DAYS)
-    return max(days, 1 if whole else 0.001)
+    return max(days, LEAST_DAYS if whole else 0.001)

@@ -44,6 +44,27 @@ class Entry:
     def of(cls, row: RowMapping) -> "Entry":
         return cls(**{name: row[name] for name in ENTRY_FIELDS})
 
+    def members(self, *, external_id: str) -> dict[str, Any]:
+        """The entry as outsiders know it, in the API and in exports; `external_id` is its account's."""
+        return {
+            "id": f"{external_id}:{self.seq}",
+            "account": external_id,
+            "seq": self.seq,
+            "kind": self.kind,
+            "amount": self.amount,
+            "balance_after": self.balance_after,
+            "feature": self.feature,
+            "quantity": self.quantity,
+            "description": self.description,
+            "reference": self.reference,
+            "metadata": self.metadata,
+            "idempotency_key": self.idempotency_key,
+            "actor": self.actor,
+            "occurred_at": self.occurred_at,
+            "booked_at": self.booked_at,
+            "hash": bytes(self.hash).hex(),
+        }
+
 
 ENTRY_FIELDS = tuple(field.name for field in fields(Entry))
 ENTRY_COLUMNS = ", ".join(ENTRY_FIELDS)

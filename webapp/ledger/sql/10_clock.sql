@@ -15,7 +15,7 @@ $$;
 -- Whether the owner said at the last upgrade that this is a sandbox; the environment of whoever asks may say otherwise.
 CREATE OR REPLACE FUNCTION ledger.clock_can_move() RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT movable FROM ledger.clock
+    SELECT coalesce(movable, false) FROM ledger.clock
 $$;
 
 -- Sandbox only: the next reader's time is later by p_by. Returns the time after that.
@@ -35,14 +35,15 @@ BEGIN
 END
 $$;
 
--- The owner says at each upgrade whether this is a sandbox. Time that was moved cannot become real money's time.
+-- The owner says at each upgrade whether this is a sandbox. Time that was moved cannot become real money's time, and
+-- a database that was meant for real money never becomes a sandbox again, whoever upgrades it with which environment.
 CREATE OR REPLACE FUNCTION ledger.let_clock_move(p_movable boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT p_movable AND (SELECT ahead FROM ledger.clock) > interval '0' THEN
         RAISE EXCEPTION 'this database holds sandbox data whose clock was moved; use another one outside sandbox mode';
     END IF;
-    UPDATE ledger.clock SET movable = p_movable WHERE movable <> p_movable;
+    UPDATE ledger.clock SET movable = p_movable WHERE movable IS NULL OR (movable AND NOT p_movable);
 END
 $$;
 

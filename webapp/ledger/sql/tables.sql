@@ -15,7 +15,7 @@ CREATE TABLE ledger.installed_sql (digest text NOT NULL);
 -- The ledger's clock is the system's, `ahead` of it in sandbox mode only.
 CREATE TABLE ledger.clock (
     ahead interval NOT NULL DEFAULT '0',
-    movable boolean NOT NULL DEFAULT false,
+    movable boolean,                    -- null until the first upgrade says what this database is for
     one_row boolean NOT NULL DEFAULT true CONSTRAINT clock_pkey PRIMARY KEY,
     CONSTRAINT clock_one_row_check CHECK (one_row),
     CONSTRAINT clock_ahead_check CHECK (ahead >= '0')
