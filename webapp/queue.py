@@ -14,7 +14,7 @@ QUEUE = "default"
 
 def configure(app: Flask, *, redis_url: str) -> None:
     """Give the application its Redis connection and its way to enqueue after a commit."""
-    app.extensions["redis"] = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
+    app.extensions["redis"] = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
     app.extensions["enqueue"] = enqueue
 
 

@@ -50,11 +50,11 @@ def tampered(external_id: str, fresh_database: TestServers) -> int:
 def test_an_honest_ledger_exits_with_0_and_says_what_was_counted(run: Run, external_id: str) -> None:
     result = run()
     assert result.exit_code == 0
-    assert result.output == "every invariant holds: 1 accounts, 1 grants, 2 entries\n"
+    assert result.output == "every invariant holds: 1 account, 1 grant, 2 entries\n"
 
 
 def test_one_account_can_be_verified_alone(run: Run, external_id: str) -> None:
-    assert run("--account", external_id).output == "every invariant holds: 1 accounts, 1 grants, 2 entries\n"
+    assert run("--account", external_id).output == "every invariant holds: 1 account, 1 grant, 2 entries\n"
 
 
 def test_an_unknown_account_is_a_usage_error(run: Run, external_id: str) -> None:

@@ -19,7 +19,7 @@ from webapp.database import sqlalchemy_url
 from webapp.ledger.facts import Finding
 from webapp.ledger.verify import Report, verify
 
-# Retries take about two hours; what is older and not parked was forgotten.
+# Retries take about an hour; what is a day old and not parked was forgotten.
 UNDONE_LIMIT = timedelta(days=1)
 
 ledger_group = AppGroup("ledger", help="The ledger: prove that it is right.")
@@ -64,7 +64,14 @@ def _as_json(report: Report) -> str:
 
 
 def _as_text(report: Report) -> str:
-    seen = f"{report.accounts} accounts, {report.grants} grants, {report.entries} entries"
+    seen = ", ".join(
+        f"{number:,} {word if number == 1 else words}"
+        for number, word, words in (
+            (report.accounts, "account", "accounts"),
+            (report.grants, "grant", "grants"),
+            (report.entries, "entry", "entries"),
+        )
+    )
     if report.holds:
         return f"every invariant holds: {seen}"
     lines = [

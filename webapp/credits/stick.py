@@ -8,6 +8,7 @@ from webapp.ledger import Grant
 # A segment below this share of the stick is a sliver; neighbouring slivers become one segment.
 SLIVER = 0.08
 MERGED = 0.15
+LETTERED = 0.06
 _TINTS = 4
 
 
@@ -120,4 +121,4 @@ def _only_slivers(group: list[Piece], total: int) -> bool:
 
 def _room(amount: int, total: int) -> int:
     share = amount / total if total else 0
-    return 3 if share >= 0.28 else 2 if share >= 0.15 else 1 if share >= SLIVER else 0
+    return 3 if share >= 0.28 else 2 if share >= 0.15 else 1 if share >= LETTERED else 0
