@@ -52,7 +52,7 @@ def test_a_newcomer_buys_sees_the_balance_change_spends_and_reads_why(page: Page
 
 @pytest.mark.parametrize(
     ("locale", "direction", "starter", "why"),
-    [("de", "ltr", "Starter", "Warum"), ("ar", "rtl", "المبتدئة", "لماذا")],
+    [("de", "ltr", "Einstieg", "Warum"), ("ar", "rtl", "المبتدئة", "لماذا")],
 )
 def test_the_same_story_reads_in_german_and_arabic(
     new_context: Callable[..., BrowserContext], locale: str, direction: str, starter: str, why: str
