@@ -112,3 +112,12 @@ def test_times_are_in_the_readers_zone(app: Flask) -> None:
 def test_big_numbers_on_drawings_are_short(speaking: Speak) -> None:
     with speaking("en"):
         assert [formats.compact(n) for n in (999_999, 1_200_000, 10**15)] == ["999,999", "1.2M", "1000T"]
+
+
+def test_a_constant_in_a_template_is_written_for_each_reader(app: Flask) -> None:
+    with app.app_context():
+        with use_locale("de"):
+            template = app.jinja_env.from_string("{{ 10000|credits_number }}")
+            assert template.render() == "10.000"
+        with use_locale("en"):
+            assert template.render() == "10,000"

@@ -1,13 +1,18 @@
 """Numbers, money and times as the reader writes them."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import wraps
+from typing import Any
 
 from babel import Locale, dates, numbers
 from babel.numbers import get_currency_precision
 from flask import Flask, current_app
 from flask_babel import get_locale, get_timezone
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from webapp import clock as python_clock
 
@@ -17,23 +22,21 @@ _COMPACT_FROM = 1_000_000
 
 def register(app: Flask) -> None:
     """Give templates the filters of this file."""
-    app.jinja_env.filters.update(
-        credits_number=credits_number,
-        compact=compact,
-        signed=signed,
-        money=money,
-        price=price,
-        per_credit=per_credit,
-        percent=percent,
-        day=day,
-        short_day=short_day,
-        weekday=weekday,
-        moment=moment,
-        precise=precise,
-        clock=clock,
-        relative=relative,
-        iso=iso,
-    )
+    filters = (credits_number, compact, signed, money, price, per_credit, percent)
+    times = (day, short_day, weekday, moment, precise, clock, relative, iso)
+    for function in (*filters, *times):
+        app.jinja_env.filters[function.__name__] = _for_each_reader(function)
+
+
+def _for_each_reader(function: Callable[..., str]) -> Callable[..., str]:
+    """The filter, asked anew at each rendering: of a constant Jinja would ask once, in the first reader's language."""
+
+    @pass_context
+    @wraps(function)
+    def formatted(_context: Context, *args: Any, **kwargs: Any) -> str:
+        return function(*args, **kwargs)
+
+    return formatted
 
 
 def _locale() -> Locale:
