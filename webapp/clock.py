@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 _FRESH_SECONDS = 1.0
 _ahead = timedelta(0)
 _read_at = float("-inf")
-_movable = False
 
 
 def now() -> datetime:
@@ -22,8 +21,7 @@ def follow(session: Session | Connection, *, movable: bool, at_once: bool = Fals
 
     One small read a second and process, in sandbox mode only.
     """
-    global _ahead, _read_at, _movable
-    _movable = movable
+    global _ahead, _read_at
     if not movable:
         _ahead = timedelta(0)
         return

@@ -1,16 +1,13 @@
 """Where a form that is on every page leads back to."""
 
-import re
-
 from flask import request
 
-# A path of ours: one slash, then neither slash nor backslash; no control character, no space, nothing above ASCII.
-_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
+from webapp.people.next_page import safe_next
 
 
 def safe_back(target: str | None, *, default: str = "/") -> str:
-    """`target` when it is a path on this host, else `default`."""
-    return target if target and _OWN_PATH.fullmatch(target) else default
+    """`target` when it is a path of this very site, else `default`."""
+    return safe_next(target) or default
 
 
 def here() -> str:
