@@ -11,7 +11,7 @@ from webapp.ledger.errors import InvalidRequest
 
 _BIGINT = (-(2**63), 2**63 - 1)
 _BOUNDS = {"priority": (-(2**31), 2**31 - 1), "limit": (1, 2**31 - 1)}
-_FLAGS = frozenset({"partial"})
+_FLAGS = frozenset({"partial", "allow_excess"})
 # Both have a unique index, which holds a third of a page at most.
 _KEYS = frozenset({"idempotency_key", "source_key"})
 LONGEST_KEY = 500

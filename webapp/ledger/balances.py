@@ -38,10 +38,16 @@ _FIELDS = ", ".join(field.name for field in fields(Balance))
 _BALANCE = text(f"SELECT {_FIELDS} FROM ledger.balance(:account_id)")
 _BALANCE_AT = text("SELECT balance FROM ledger.balance_at(:account_id, :at)")
 _SPENDABLE = text("SELECT ledger.spendable(:account_id, :feature) AS credits")
+# What a hold reserves is not lost to its grant's end, unless the hold has lapsed and nobody has booked that yet.
 _EXPIRING = text(
-    "SELECT sum(remaining - held)::bigint AS amount, expires_at FROM ledger.grants_v"
-    " WHERE account_id = :account_id AND open AND expires_at > ledger.now() AND remaining > held"
-    " GROUP BY expires_at ORDER BY expires_at LIMIT :limit"
+    "SELECT sum(g.remaining - g.held + coalesce(l.amount, 0))::bigint AS amount, g.expires_at FROM ledger.grants_v g"
+    " LEFT JOIN (SELECT d.grant_id, sum(d.amount) AS amount FROM ledger.hold_draws_v d"
+    "  JOIN ledger.holds_v h ON h.account_id = d.account_id AND h.number = d.number"
+    "  WHERE h.account_id = :account_id AND h.state = 'open' AND h.expires_at <= ledger.now() GROUP BY d.grant_id"
+    " ) l ON l.grant_id = g.grant_id"
+    " WHERE g.account_id = :account_id AND g.open AND g.expires_at > ledger.now()"
+    " AND g.remaining - g.held + coalesce(l.amount, 0) > 0"
+    " GROUP BY g.expires_at ORDER BY g.expires_at LIMIT :limit"
 )
 _OPEN_GRANTS = text(
     f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :account_id AND open"

@@ -39,6 +39,7 @@ class Entry:
     occurred_at: datetime
     booked_at: datetime
     hash: bytes
+    hold_number: int | None
 
     @classmethod
     def of(cls, row: RowMapping) -> "Entry":
@@ -81,6 +82,7 @@ class Grant:
     amount: int
     remaining: int
     held: int
+    expired: int
     revoked: int
     priority: int
     effective_at: datetime

@@ -76,6 +76,30 @@ class ExceedsGrant(LedgerRefusal):
     code = "exceeds_grant"
 
 
+class HoldNotFound(LedgerRefusal):
+    code = "hold_not_found"
+
+
+class HoldClosed(LedgerRefusal):
+    """The hold has ended: `state` is captured, voided or lapsed."""
+
+    code = "hold_closed"
+
+    @property
+    def state(self) -> str:
+        return str(self.data["state"])
+
+
+class ExceedsHold(LedgerRefusal):
+    """More was to be captured than `held`, and no excess was allowed."""
+
+    code = "exceeds_hold"
+
+    @property
+    def held(self) -> int:
+        return int(self.data["held"])
+
+
 # The SQLSTATEs that the functions of sql/ raise; their DETAIL is a JSON object.
 _BY_SQLSTATE: dict[str, type[LedgerRefusal]] = {
     "TS001": InvalidRequest,
@@ -86,6 +110,9 @@ _BY_SQLSTATE: dict[str, type[LedgerRefusal]] = {
     "TS006": SourceKeyConflict,
     "TS007": ExceedsSpend,
     "TS008": ExceedsGrant,
+    "TS009": HoldNotFound,
+    "TS010": HoldClosed,
+    "TS011": ExceedsHold,
 }
 
 

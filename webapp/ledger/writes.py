@@ -21,19 +21,19 @@ class Written:
     replayed: bool
 
 
-_ENTRY_OF = "replayed, " + ", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)
+ENTRY_OF = "replayed, " + ", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)
 _GRANT = text(
-    f"SELECT {_ENTRY_OF} FROM ledger.grant(:account_id, :amount, :source, :actor, :fingerprint, :source_key,"
+    f"SELECT {ENTRY_OF} FROM ledger.grant(:account_id, :amount, :source, :actor, :fingerprint, :source_key,"
     " :expires_at, :priority, :effective_at, CAST(:features AS text[]), :cost_minor, :cost_currency, :description,"
-    " :reference, CAST(:metadata AS jsonb), :idempotency_key)"
+    " :reference, CAST(:metadata AS jsonb), :idempotency_key, :occurred_at, :about_seq)"
 )
 _SPEND = text(
-    f"SELECT {_ENTRY_OF} FROM ledger.spend(:account_id, :amount, :idempotency_key, :fingerprint, :actor, :feature,"
+    f"SELECT {ENTRY_OF} FROM ledger.spend(:account_id, :amount, :idempotency_key, :fingerprint, :actor, :feature,"
     " :quantity, :partial, :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb),"
     " :occurred_at)"
 )
 _REFUND = text(
-    f"SELECT {_ENTRY_OF} FROM ledger.refund_spend(:account_id, :seq, :amount, :idempotency_key, :fingerprint,"
+    f"SELECT {ENTRY_OF} FROM ledger.refund_spend(:account_id, :seq, :amount, :idempotency_key, :fingerprint,"
     " :actor, :reason, :reference, CAST(:metadata AS jsonb))"
 )
 _REVOKE = text(
@@ -62,11 +62,15 @@ def grant(
     reference: str | None = None,
     metadata: dict[str, Any] | None = None,
     idempotency_key: str | None = None,
+    occurred_at: datetime | None = None,
+    about_seq: int | None = None,
 ) -> Written:
     """The account has one more lot of `amount` credits, which first pays its debt.
 
     `source` says where from (`purchase`, `sign-up`, `admin`, `api`, …), `source_key` is the business's own name for
-    this grant and makes it exist once. Locks the account. Repeated with the same content, it returns the first
+    this grant and makes it exist once. One that is booked late counts from `occurred_at`, is effective from then
+    unless told otherwise, and expires in the same write when its time has passed. `about_seq` is the grant that this
+    one carries on. Locks the account. Repeated with the same content, it returns the first
     entry. Raises SourceKeyConflict or IdempotencyKeyReused for other content under a used key, AccountNotFound,
     InvalidRequest; nothing was written then.
     """
@@ -86,7 +90,7 @@ def grant(
         }
     )
     terms["features"] = canonical_features(features)
-    return _written(
+    return written(
         call(
             session,
             _GRANT,
@@ -98,6 +102,8 @@ def grant(
                 "reference": reference,
                 "metadata": as_json("metadata", metadata or {}),
                 "idempotency_key": idempotency_key,
+                "occurred_at": occurred_at,
+                "about_seq": about_seq,
             },
         )
     )
@@ -146,7 +152,7 @@ def spend(
     )
     intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
     arguments["fingerprint"] = fingerprint("spend", intent, partial, arguments["occurred_at"])
-    return _written(call(session, _SPEND, arguments))
+    return written(call(session, _SPEND, arguments))
 
 
 def refund_spend(
@@ -181,7 +187,7 @@ def refund_spend(
         }
     )
     arguments["fingerprint"] = fingerprint("refund", seq, amount, reason, reference, metadata)
-    return _written(call(session, _REFUND, arguments))
+    return written(call(session, _REFUND, arguments))
 
 
 def revoke(
@@ -236,5 +242,5 @@ def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:
     return len(row["account_ids"]), int(row["entries"])
 
 
-def _written(row: RowMapping) -> Written:
+def written(row: RowMapping) -> Written:
     return Written(entry=Entry.of(row), replayed=bool(row["replayed"]))

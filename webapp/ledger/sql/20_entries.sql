@@ -1,14 +1,15 @@
 -- Writing an entry, and making sure that nobody rewrites one, or removes what it speaks of.
 
 -- What the hash of an entry covers: a JSON array of its fields in this order, times as seconds since 1970 with six
--- decimals, bytes as hex. Whoever wants to check the chain by other means needs this line and sha256.
+-- decimals, bytes as hex; of a spend that captured a hold, the hold's number as one more. Whoever wants to check the
+-- chain by other means needs these lines and sha256.
 CREATE OR REPLACE FUNCTION ledger.entry_content(e ledger.entries) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT convert_to(jsonb_build_array(
+    SELECT convert_to((jsonb_build_array(
         e.account_id, e.seq, e.kind, e.amount, e.balance_after, e.debt_after, e.drawn_grants, e.drawn_amounts,
         e.about_seq, e.feature, e.quantity, e.description, e.reference, e.metadata, e.pricing, e.idempotency_key,
         encode(e.fingerprint, 'hex'), e.actor, extract(epoch FROM e.occurred_at), extract(epoch FROM e.booked_at)
-    )::text, 'UTF8')
+    ) || CASE WHEN e.hold_number IS NULL THEN '[]' ELSE jsonb_build_array(e.hold_number) END)::text, 'UTF8')
 $$;
 
 -- Writes `e` as the next entry of the locked account `a` and returns it. The caller has set what is particular to
@@ -46,7 +47,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE ledger.accounts
     SET balance = a.balance, held = a.held, debt = a.debt, seq = a.seq, version = a.version + 1, head = a.head,
-        booked_at = a.booked_at, due_at = a.due_at, waiting = a.waiting
+        booked_at = a.booked_at, due_at = a.due_at, waiting = a.waiting, holds = a.holds
     WHERE account_id = a.account_id;
 END
 $$;
@@ -75,8 +76,27 @@ BEGIN
     IF FOUND AND e.fingerprint IS DISTINCT FROM p_fingerprint THEN
         PERFORM ledger.refuse('TS005', 'the idempotency key names another request',
                               jsonb_build_object('idempotency_key', p_key, 'seq', e.seq));
+    ELSIF NOT FOUND THEN
+        PERFORM ledger.refuse_key_of_hold(p_account_id, p_key);
     END IF;
     RETURN e;
+END
+$$;
+
+-- Refused when placing or voiding a hold has used this key on this account.
+CREATE OR REPLACE FUNCTION ledger.refuse_key_of_hold(p_account_id bigint, p_key text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_number bigint;
+BEGIN
+    SELECT number INTO v_number FROM ledger.holds WHERE account_id = p_account_id AND idempotency_key = p_key;
+    IF NOT FOUND THEN
+        SELECT number INTO v_number FROM ledger.holds WHERE account_id = p_account_id AND closing_key = p_key;
+    END IF;
+    IF FOUND THEN
+        PERFORM ledger.refuse('TS005', 'the idempotency key names another request',
+                              jsonb_build_object('idempotency_key', p_key, 'hold', v_number));
+    END IF;
 END
 $$;
 
@@ -112,4 +132,8 @@ CREATE OR REPLACE TRIGGER account_ids_kept BEFORE DELETE OR TRUNCATE ON ledger.a
 CREATE OR REPLACE TRIGGER accounts_kept BEFORE DELETE OR TRUNCATE ON ledger.accounts
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
 CREATE OR REPLACE TRIGGER grants_kept BEFORE DELETE OR TRUNCATE ON ledger.grants
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
+CREATE OR REPLACE TRIGGER holds_kept BEFORE DELETE OR TRUNCATE ON ledger.holds
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();
+CREATE OR REPLACE TRIGGER freezes_kept BEFORE DELETE OR TRUNCATE ON ledger.freezes
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_removal();

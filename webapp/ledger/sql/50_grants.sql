@@ -1,19 +1,22 @@
 -- Putting credits into an account.
 
 -- The account has one more lot of credits, which first pays its debt. The same source_key with the same content
--- gives the first entry again, with other content it is refused.
+-- gives the first entry again, with other content it is refused. One that is booked late counts from p_occurred_at,
+-- and p_about_seq names the grant whose expired remainder it carries on.
 CREATE OR REPLACE FUNCTION ledger.grant(
     p_account_id bigint, p_amount bigint, p_source text, p_actor text, p_fingerprint bytea,
     p_source_key text DEFAULT NULL, p_expires_at timestamptz DEFAULT NULL, p_priority integer DEFAULT 0,
     p_effective_at timestamptz DEFAULT NULL, p_features text[] DEFAULT NULL, p_cost_minor bigint DEFAULT 0,
     p_cost_currency text DEFAULT NULL, p_description text DEFAULT '', p_reference text DEFAULT NULL,
-    p_metadata jsonb DEFAULT '{}', p_idempotency_key text DEFAULT NULL,
+    p_metadata jsonb DEFAULT '{}', p_idempotency_key text DEFAULT NULL, p_occurred_at timestamptz DEFAULT NULL,
+    p_about_seq bigint DEFAULT NULL,
     OUT replayed boolean, OUT entry ledger.entries
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a ledger.accounts;
     v_now timestamptz;
+    v_occurred_at timestamptz;
     v_effective_at timestamptz;
     v_repaid bigint;
     v_earlier record;
@@ -51,11 +54,15 @@ BEGIN
     IF a.balance + p_amount > 1000000000000000000 THEN
         PERFORM ledger.refuse('TS001', 'would take the balance above 10^18', jsonb_build_object('field', 'amount'));
     END IF;
+    v_occurred_at := coalesce(p_occurred_at, v_now);
+    IF v_occurred_at > v_now THEN
+        PERFORM ledger.refuse('TS001', 'must not lie in the future', jsonb_build_object('field', 'occurred_at'));
+    END IF;
 
     IF a.due_at <= v_now THEN
         a := ledger.book_due(a, v_now);
     END IF;
-    v_effective_at := coalesce(p_effective_at, v_now);
+    v_effective_at := coalesce(p_effective_at, v_occurred_at);
     -- Debt is paid by the next grant, unless that one can pay for nothing any more.
     v_repaid := CASE WHEN p_expires_at <= v_now THEN 0 ELSE least(a.debt, p_amount) END;
     a.debt := a.debt - v_repaid;
@@ -74,6 +81,8 @@ BEGIN
     entry.idempotency_key := p_idempotency_key;
     entry.fingerprint := p_fingerprint;
     entry.actor := p_actor;
+    entry.about_seq := p_about_seq;
+    entry.occurred_at := v_occurred_at;
     entry.booked_at := v_now;
     INSERT INTO ledger.grants (
         account_id, grant_id, source, source_key, amount, remaining, repaid, priority, effective_at, expires_at,
@@ -86,7 +95,7 @@ BEGIN
     a := ledger.carry(a, entry);
 
     IF p_expires_at <= v_now THEN
-        a := ledger.book_due(a, v_now, v_now);
+        a := ledger.find_due(ledger.book_expired(a, v_now, v_now, v_occurred_at), v_now);
     ELSE
         a.due_at := least(a.due_at, p_expires_at, CASE WHEN v_effective_at > v_now THEN v_effective_at END);
         a.waiting := a.waiting OR v_effective_at > v_now;

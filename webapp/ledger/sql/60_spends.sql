@@ -27,7 +27,7 @@ BEGIN
     IF p_amount IS NULL OR p_amount NOT BETWEEN 1 AND 1000000000000000 THEN
         PERFORM ledger.check_amount(p_amount);
     END IF;
-    SELECT balance, debt, overdraft_limit, seq, head, booked_at, due_at
+    SELECT balance, debt, overdraft_limit, seq, head, booked_at, due_at, holds
     INTO a FROM ledger.accounts WHERE account_id = p_account_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM ledger.lock_account(p_account_id);
@@ -41,6 +41,9 @@ BEGIN
             PERFORM ledger.find_replay(p_account_id, p_idempotency_key, p_fingerprint);
         END IF;
         RETURN;
+    END IF;
+    IF a.holds > 0 THEN
+        PERFORM ledger.refuse_key_of_hold(p_account_id, p_idempotency_key);
     END IF;
     v_occurred_at := coalesce(p_occurred_at, v_now);
     IF v_occurred_at > v_now THEN
@@ -137,14 +140,13 @@ BEGIN
 END
 $$;
 
--- What a spend on p_feature could take at p_moment from account `a`, whose due expiries may still be unbooked.
+-- What a spend on p_feature could take at p_moment from account `a`, whatever of its due facts is booked yet.
 CREATE OR REPLACE FUNCTION ledger.spendable_now(a ledger.accounts, p_feature text, p_moment timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT greatest(coalesce(sum(remaining - held), 0)::bigint - a.debt + a.overdraft_limit, 0)
-        FROM ledger.grants
-        WHERE account_id = a.account_id AND open AND NOT frozen AND effective_at <= p_moment
-          AND (expires_at IS NULL OR expires_at > p_moment) AND (features IS NULL OR p_feature = ANY (features)));
+        SELECT greatest(coalesce(sum(g.free), 0)::bigint - a.debt + a.overdraft_limit, 0)
+        FROM ledger.free_at(a, p_moment) g
+        WHERE NOT g.frozen AND g.effective_at <= p_moment AND (g.features IS NULL OR p_feature = ANY (g.features)));
 END
 $$;

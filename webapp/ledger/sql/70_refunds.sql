@@ -94,7 +94,7 @@ BEGIN
     entry.actor := p_actor;
     entry.booked_at := v_now;
     entry := ledger.append(a, entry);
-    a := ledger.book_due(ledger.carry(a, entry), v_now, v_now);
+    a := ledger.find_due(ledger.book_expired(ledger.carry(a, entry), v_now, v_now, v_now), v_now);
     PERFORM ledger.save(a);
 END
 $$;

@@ -30,11 +30,7 @@ BEGIN
     END IF;
 
     IF p_target >= g.revoked THEN
-        v_taken := least(p_target - g.revoked, g.remaining - g.held);
-        -- Of the rest, what was spent, paid debt or is held now; not what has expired or was revoked before.
-        v_as_debt := least(p_target - g.revoked - v_taken,
-                           greatest(g.amount - (g.remaining - g.held) - g.expired - g.revoked_taken
-                                    - g.revoked_as_debt, 0));
+        SELECT r.taken, r.as_debt INTO v_taken, v_as_debt FROM ledger.reach(g, p_target - g.revoked) r;
         a.debt := a.debt + v_as_debt;
         e.kind := 'revoke';
         IF v_taken > 0 THEN
@@ -70,11 +66,64 @@ BEGIN
         e.actor := p_actor;
         e.booked_at := v_now;
         e := ledger.append(a, e);
-        a := ledger.book_due(ledger.carry(a, e), v_now, v_now);
+        a := ledger.find_due(ledger.book_expired(ledger.carry(a, e), v_now, v_now, v_now), v_now);
     ELSE
         e := NULL;
     END IF;
     PERFORM ledger.save(a);
     RETURN e;
+END
+$$;
+
+-- How p_more credits can be revoked of the grant now: what remains free is taken; what was spent, or paid debt, becomes
+-- debt. What has expired is gone already. What a hold has reserved is neither left nor spent: it waits for the hold.
+CREATE OR REPLACE FUNCTION ledger.reach(g ledger.grants, p_more bigint, OUT taken bigint, OUT as_debt bigint)
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    taken := least(p_more, g.remaining - g.held);
+    as_debt := least(p_more - taken,
+                     greatest(g.amount - g.remaining - g.expired - g.revoked_taken - g.revoked_as_debt, 0));
+END
+$$;
+
+-- A hold on these grants has closed: what their revokes could not reach while it was open is reached now, by an entry
+-- of its own that repeats the reason of the newest revoke. So the state depends on the target, not on the order.
+CREATE OR REPLACE FUNCTION ledger.reach_targets(
+    INOUT a ledger.accounts, p_grants bigint[], p_moment timestamptz, p_occurred_at timestamptz
+)
+LANGUAGE plpgsql AS $$
+DECLARE
+    g ledger.grants;
+    e ledger.entries;
+    r record;
+BEGIN
+    FOR g IN
+        SELECT * FROM ledger.grants
+        WHERE account_id = a.account_id AND grant_id = ANY (p_grants) AND revoked > revoked_taken + revoked_as_debt
+        ORDER BY grant_id
+    LOOP
+        SELECT * INTO r FROM ledger.reach(g, g.revoked - g.revoked_taken - g.revoked_as_debt);
+        CONTINUE WHEN r.taken + r.as_debt = 0;
+        UPDATE ledger.grants
+        SET remaining = remaining - r.taken, open = remaining > r.taken, revoked_taken = revoked_taken + r.taken,
+            revoked_as_debt = revoked_as_debt + r.as_debt
+        WHERE account_id = a.account_id AND grant_id = g.grant_id;
+        e := NULL;
+        SELECT description, reference INTO e.description, e.reference FROM ledger.entries
+        WHERE account_id = a.account_id AND about_seq = g.grant_id AND kind = 'revoke' ORDER BY seq DESC LIMIT 1;
+        e.kind := 'revoke';
+        e.amount := -(r.taken + r.as_debt);
+        IF r.taken > 0 THEN
+            e.drawn_grants := ARRAY[g.grant_id];
+            e.drawn_amounts := ARRAY[-r.taken];
+        END IF;
+        e.about_seq := g.grant_id;
+        e.actor := 'ledger';
+        e.occurred_at := p_occurred_at;
+        e.booked_at := p_moment;
+        a.debt := a.debt + r.as_debt;
+        e := ledger.append(a, e);
+        a := ledger.carry(a, e);
+    END LOOP;
 END
 $$;

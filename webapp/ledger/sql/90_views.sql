@@ -1,11 +1,11 @@
 -- What the application and an auditor may read. The columns that docs promise come first.
 
 DROP VIEW IF EXISTS ledger.violations_v, ledger.trial_balance_v, ledger.postings_v, ledger.draws_v,
-    ledger.entries_v, ledger.grants_v, ledger.accounts_v;
+    ledger.entries_v, ledger.grants_v, ledger.accounts_v, ledger.hold_draws_v, ledger.holds_v, ledger.freezes_v;
 
 CREATE VIEW ledger.accounts_v AS
 SELECT account_id, external_id, balance, held, debt, seq, kind, name, time_zone, spend_order, overdraft_limit,
-       metadata, created_at, version, head, booked_at, due_at, waiting
+       metadata, created_at, version, head, booked_at, due_at, waiting, holds
 FROM ledger.accounts;
 
 CREATE VIEW ledger.grants_v AS
@@ -17,13 +17,32 @@ FROM ledger.grants;
 CREATE VIEW ledger.entries_v AS
 SELECT account_id, seq, kind, amount, balance_after, debt_after, idempotency_key, feature, occurred_at, booked_at,
        hash, drawn_grants, drawn_amounts, about_seq, quantity, description, reference, metadata, pricing,
-       fingerprint, actor
+       fingerprint, actor, hold_number
 FROM ledger.entries;
 
 CREATE VIEW ledger.draws_v AS
 SELECT e.account_id, e.seq, d.grant_id, d.amount, d.position
 FROM ledger.entries e,
      unnest(e.drawn_grants, e.drawn_amounts) WITH ORDINALITY AS d (grant_id, amount, position);
+
+-- Holds as they are booked: one whose expires_at has passed may still be called open.
+CREATE VIEW ledger.holds_v AS
+SELECT h.account_id, a.external_id || ':h' || h.number AS hold_id, h.amount, h.state, h.captured, h.expires_at,
+       h.number, h.drawn_grants, h.drawn_amounts, h.feature, h.quantity, h.description, h.reference, h.metadata,
+       h.pricing, h.idempotency_key, h.actor, h.placed_at, h.placed_after, h.placed_version, h.closed_at,
+       h.closed_after, h.closed_version, h.closed_by, h.closing_key
+FROM ledger.holds h JOIN ledger.accounts a ON a.account_id = h.account_id;
+
+-- The slices that a hold pins, or pinned until it ended.
+CREATE VIEW ledger.hold_draws_v AS
+SELECT h.hold_id, h.account_id, d.grant_id, d.amount, h.state, h.number, d.position
+FROM ledger.holds_v h,
+     unnest(h.drawn_grants, h.drawn_amounts) WITH ORDINALITY AS d (grant_id, amount, position);
+
+CREATE VIEW ledger.freezes_v AS
+SELECT account_id, number, grant_id, reference, reason, actor, frozen_at, frozen_after, frozen_version, unfrozen_at,
+       unfrozen_after, unfrozen_version, unfrozen_by
+FROM ledger.freezes;
 
 -- Double entry: each entry moves credits between its account and the house account that its kind implies.
 CREATE VIEW ledger.postings_v AS
