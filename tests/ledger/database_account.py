@@ -168,7 +168,9 @@ def entry_of(row: Any) -> model.Entry:
         ),
         occurred_at=row.occurred_at,
         booked_at=row.booked_at,
+        about_seq=row.about_seq,
         feature=row.feature,
+        hold_number=getattr(row, "hold_number", None),
         idempotency_key=None if key is None or key.startswith("unnamed-") else key,
     )
 

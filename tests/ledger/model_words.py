@@ -1,10 +1,13 @@
 """The words of the model: what an account is made of, and how it refuses."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 LARGEST_AMOUNT = 10**15
 NEVER = datetime.max.replace(tzinfo=UTC)
+SHORTEST_HOLD = timedelta(seconds=1)
+LONGEST_HOLD = timedelta(hours=24)
+USUAL_HOLD = timedelta(minutes=15)
 
 
 class Refused(Exception):
@@ -42,6 +45,23 @@ class EntryNotFound(Refused):
     pass
 
 
+class HoldNotFound(Refused):
+    pass
+
+
+class HoldClosed(Refused):
+    def __init__(self, *, number: int, state: str) -> None:
+        super().__init__(number, state)
+        self.number = number
+        self.state = state
+
+
+class ExceedsHold(Refused):
+    def __init__(self, *, held: int) -> None:
+        super().__init__(held)
+        self.held = held
+
+
 @dataclass(frozen=True)
 class Draw:
     grant_id: int
@@ -58,8 +78,10 @@ class Entry:
     draws: tuple[Draw, ...]
     occurred_at: datetime
     booked_at: datetime
+    about_seq: int | None = None
     feature: str | None = None
     idempotency_key: str | None = None
+    hold_number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +114,16 @@ class Grant:
     def free(self) -> int:
         return self.remaining - self.held
 
+    @property
+    def spent(self) -> int:
+        """Credits that went into spends and debts and that no revoke has made debt of; what is held is not spent."""
+        return max(0, self.amount - self.remaining - self.expired - self.revoked_taken - self.revoked_as_debt)
+
+    @property
+    def outstanding(self) -> int:
+        """Credits of the revoke's target that were held, or had expired, when it was to be reached."""
+        return self.revoked - self.revoked_taken - self.revoked_as_debt
+
     def has_expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
 
@@ -112,3 +144,65 @@ class Spend:
     @property
     def left(self) -> int:
         return sum(amount for _, amount in self.slices) + self.debt
+
+
+@dataclass
+class Hold:
+    number: int  # the account's first, second, third … hold
+    amount: int
+    slices: tuple[Draw, ...]  # what it pins, in burn order, positive
+    feature: str | None
+    placed_at: datetime
+    placed_after: int  # the seq of the account's newest entry then
+    expires_at: datetime  # exclusive
+    idempotency_key: str | None = None
+    state: str = "open"
+    captured: int = 0  # of its amount, what a spend took in the end
+    closed_at: datetime | None = None
+    closed_after: int | None = None  # the seq of the account's newest entry then; a capture's own entry
+
+    def has_lapsed(self, now: datetime) -> bool:
+        return self.state == "open" and self.expires_at <= now
+
+    def is_open_at(self, moment: datetime) -> bool:
+        """At the end of the moment, whatever happened to it later."""
+        end = self.expires_at if self.closed_at is None else min(self.closed_at, self.expires_at)
+        return self.placed_at <= moment < end
+
+
+@dataclass(frozen=True)
+class HoldResult:
+    hold: Hold
+    replayed: bool = False
+
+
+@dataclass
+class Freeze:
+    grant_id: int
+    reference: str  # what it is frozen for
+    frozen_at: datetime
+    unfrozen_at: datetime | None = None
+
+    def is_on_at(self, moment: datetime) -> bool:
+        return self.frozen_at <= moment and (self.unfrozen_at is None or moment < self.unfrozen_at)
+
+
+@dataclass(frozen=True)
+class GrantAt:
+    """A grant as of a moment: credits. `remaining` is negative where later credits paid for backdated usage."""
+
+    remaining: int
+    held: int
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """An account as of the end of a moment, by what had occurred then."""
+
+    balance: int
+    held: int
+    available: int
+    debt: int
+    grants: dict[int, GrantAt]
+    holds: tuple[int, ...]  # the numbers of those open then
