@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from webapp.ledger.arguments import as_json, checked
 from webapp.ledger.call import call, call_all, note_change
 from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
-from webapp.ledger.fingerprints import canonical_features, fingerprint, fingerprint_of_grant
+from webapp.ledger.fingerprints import fingerprint
+from webapp.ledger.requests import GrantItem, SpendItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,38 +76,25 @@ def grant(
     InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
-    terms = checked(
-        {
-            "source": source,
-            "amount": amount,
-            "expires_at": expires_at,
-            "priority": priority,
-            "effective_at": effective_at,
-            "features": features,
-            "cost_minor": cost_minor,
-            "cost_currency": cost_currency,
-            "source_key": source_key,
-            "description": description,
-        }
+    item = GrantItem(
+        account_id=account_id,
+        amount=amount,
+        source=source,
+        actor=actor,
+        source_key=source_key,
+        expires_at=expires_at,
+        priority=priority,
+        effective_at=effective_at,
+        features=features,
+        cost_minor=cost_minor,
+        cost_currency=cost_currency,
+        description=description,
+        reference=reference,
+        metadata=metadata,
+        idempotency_key=idempotency_key,
+        occurred_at=occurred_at,
     )
-    terms["features"] = canonical_features(features)
-    return written(
-        call(
-            session,
-            _GRANT,
-            {
-                **terms,
-                "account_id": account_id,
-                "actor": actor,
-                "fingerprint": fingerprint_of_grant(**terms),
-                "reference": reference,
-                "metadata": as_json("metadata", metadata or {}),
-                "idempotency_key": idempotency_key,
-                "occurred_at": occurred_at,
-                "about_seq": about_seq,
-            },
-        )
-    )
+    return written(call(session, _GRANT, {**item.arguments(), "about_seq": about_seq}))
 
 
 def spend(
@@ -134,25 +122,22 @@ def spend(
     AccountNotFound, InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
-    arguments = checked(
-        {
-            "account_id": account_id,
-            "amount": amount,
-            "idempotency_key": idempotency_key,
-            "actor": actor,
-            "feature": feature,
-            "quantity": quantity,
-            "partial": partial,
-            "description": description,
-            "reference": reference,
-            "metadata": as_json("metadata", metadata or {}),
-            "pricing": None if pricing is None else as_json("pricing", pricing),
-            "occurred_at": occurred_at,
-        }
+    item = SpendItem(
+        account_id=account_id,
+        amount=amount,
+        idempotency_key=idempotency_key,
+        actor=actor,
+        feature=feature,
+        quantity=quantity,
+        partial=partial,
+        description=description,
+        reference=reference,
+        metadata=metadata,
+        pricing=pricing,
+        occurred_at=occurred_at,
+        request=request,
     )
-    intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
-    arguments["fingerprint"] = fingerprint("spend", intent, partial, arguments["occurred_at"])
-    return written(call(session, _SPEND, arguments))
+    return written(call(session, _SPEND, item.arguments()))
 
 
 def refund_spend(
