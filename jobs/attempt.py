@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.application import application
 from webapp import outbox
-from webapp.database import unit_of_work
+from webapp.database import retried
 
 log = structlog.get_logger()
 
@@ -18,28 +18,31 @@ Effect = Callable[..., Any]
 def attempt(row_id: int, effect: Effect, give_up: Effect | None = None) -> None:
     """Try what the outbox row asks for: `effect(session, **args)`, and with it the row is done.
 
-    Does nothing when the row is done, parked, or being tried by somebody else. When the effect fails, nothing of it
-    is written, the failure is counted and logged once, and the row is due again later; after the last attempt it is
-    parked, and `give_up(session, reason=…, **args)` runs with that.
+    Does nothing when the row is done, parked, or being tried by somebody else. A deadlock or the like is no failure
+    yet: all of it is tried again at once, a few times. When the effect fails, nothing of it is written, the failure
+    is counted and logged once, and the row is due again later; after the last attempt it is parked, and
+    `give_up(session, reason=…, **args)` runs with that.
     """
     with application().app_context():
         structlog.contextvars.bind_contextvars(outbox_row=row_id)
         try:
-            with unit_of_work() as session:
-                row = outbox.begin(session, row_id=row_id)
-                if row is not None:
-                    effect(session, **row.args)
-                    outbox.done(session, row=row)
+            retried(lambda session: _try(session, row_id, effect))
         except Exception as error:
             log.exception("job_failed", job=effect.__name__)
-            with unit_of_work() as session:
-                _count_failure(session, row_id, error, give_up)
+            reason = f"{type(error).__name__}: {error}"
+            retried(lambda session: _count_failure(session, row_id, reason, give_up))
         finally:
             structlog.contextvars.unbind_contextvars("outbox_row")
 
 
-def _count_failure(session: Session, row_id: int, error: Exception, give_up: Effect | None) -> None:
-    reason = f"{type(error).__name__}: {error}"
+def _try(session: Session, row_id: int, effect: Effect) -> None:
+    row = outbox.begin(session, row_id=row_id)
+    if row is not None:
+        effect(session, **row.args)
+        outbox.done(session, row=row)
+
+
+def _count_failure(session: Session, row_id: int, reason: str, give_up: Effect | None) -> None:
     row = outbox.failed(session, row_id=row_id, error=reason)
     if row is None or row.parked_at is None:
         return

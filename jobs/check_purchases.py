@@ -2,12 +2,12 @@
 
 from jobs.application import application
 from webapp.billing.reconcile import check_open_purchases
-from webapp.database import unit_of_work
+from webapp.database import retried
 
 CHUNK = 200
 
 
 def check_purchases() -> None:
     """One chunk of unsettled purchases is put to work; the rest comes with the next run, a minute later."""
-    with application().app_context(), unit_of_work() as session:
-        check_open_purchases(session, limit=CHUNK)
+    with application().app_context():
+        retried(lambda session: check_open_purchases(session, limit=CHUNK))

@@ -2,7 +2,7 @@
 
 from jobs.application import application
 from webapp import outbox
-from webapp.database import unit_of_work
+from webapp.database import retried
 
 CHUNK = 500
 MOST_CHUNKS = 20
@@ -12,7 +12,5 @@ def sweep_outbox() -> None:
     """Every outbox row that is due and undone is handed to RQ again, in chunks, each a unit of work of its own."""
     with application().app_context():
         for _ in range(MOST_CHUNKS):
-            with unit_of_work() as session:
-                swept = outbox.sweep(session, limit=CHUNK)
-            if swept < CHUNK:
+            if retried(lambda session: outbox.sweep(session, limit=CHUNK)) < CHUNK:
                 return

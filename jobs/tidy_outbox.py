@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from jobs.application import application
 from webapp import outbox
-from webapp.database import unit_of_work
+from webapp.database import retried
 
 KEEP = timedelta(days=90)
 CHUNK = 5_000
@@ -15,7 +15,5 @@ def tidy_outbox() -> None:
     """Outbox rows done more than 90 days ago are gone; what is undone or parked stays whatever its age."""
     with application().app_context():
         for _ in range(MOST_CHUNKS):
-            with unit_of_work() as session:
-                dropped = outbox.drop_done(session, older_than=KEEP, limit=CHUNK)
-            if dropped < CHUNK:
+            if retried(lambda session: outbox.drop_done(session, older_than=KEEP, limit=CHUNK)) < CHUNK:
                 return

@@ -1,10 +1,12 @@
 """The unit of work, the two database roles, migrations and the ledger's repeatable SQL."""
 
 import hashlib
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from alembic import command
@@ -12,6 +14,7 @@ from alembic.config import Config
 from flask import Flask, current_app
 from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger, outbox
@@ -28,6 +31,13 @@ LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
 # Parameters stay out of error messages, and so out of logs: they hold people's data and hashes.
 ENGINE_OPTIONS = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "hide_parameters": True}
+
+# Serialization failure and deadlock: PostgreSQL undid the work and asks for all of it again.
+REPEATABLE = ("40001", "40P01")
+ATTEMPTS = 3
+LONGEST_PAUSE_SECONDS = 0.05
+
+Answer = TypeVar("Answer")
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -49,6 +59,48 @@ def unit_of_work() -> Iterator[Session]:
         ledger.take_changed(session())
         raise
     after_commit(session())
+
+
+def retried(work: Callable[[Session], Answer]) -> Answer:
+    """What `work(session)` returns, in a unit of work of its own; after a deadlock or the like whole again.
+
+    At most ATTEMPTS times, the last error is raised. Nothing of an attempt that failed is left: what it wrote, put in
+    the outbox or had loaded is gone. So `work` may change nothing but the database, and returns what it found out.
+    """
+
+    def attempt() -> Answer:
+        with unit_of_work() as session:
+            return work(session)
+
+    return try_again(attempt)
+
+
+def try_again(attempt: Callable[[], Answer], *, when: Callable[[DBAPIError], bool] | None = None) -> Answer:
+    """What `attempt()` returns, tried up to ATTEMPTS times while it fails in a way that `when` says will pass.
+
+    Without `when`: while PostgreSQL asks for that. Between attempts is a short pause of random length, so that two
+    who met do not meet again at once. Each attempt must undo what it did before it raises.
+    """
+    passes = asks_for_repetition if when is None else when
+    for number in range(1, ATTEMPTS):
+        try:
+            return attempt()
+        except DBAPIError as error:
+            if not passes(error):
+                raise
+            log.warning("tried_again", sqlstate=sqlstate(error), attempt=number)
+        time.sleep(random.uniform(0, number * LONGEST_PAUSE_SECONDS))  # noqa: S311 - nobody gains by guessing it
+    return attempt()
+
+
+def asks_for_repetition(error: DBAPIError) -> bool:
+    """Whether the same work, begun anew, can be expected to succeed."""
+    return sqlstate(error) in REPEATABLE
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's code for what went wrong; empty when the driver knows none."""
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def after_commit(session: Session) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.api.conftest import Caller, assert_problem
 from tests.conftest import TestServers
 from webapp.api import spends, unit
+from webapp.database import ATTEMPTS
 
 
 def test_a_database_that_is_away_is_a_503_with_retry_after(
@@ -83,7 +84,7 @@ def test_repetition_is_bounded_and_its_end_is_a_problem(
     answer = caller.spend(name, 1, key="k")
     assert_problem(answer, status, code)
     assert "Retry-After" in answer.headers
-    assert fails.calls <= unit.ATTEMPTS
+    assert fails.calls <= ATTEMPTS
     monkeypatch.undo()
     assert caller.spend(name, 1, key="k").status_code == 201
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from flask import Flask, current_app
 from flask_babel import gettext as _
@@ -13,15 +12,11 @@ from sqlalchemy.orm import Session
 
 from webapp import clock
 from webapp.api.problems import RETRY_AFTER_SECONDS, Problem
-from webapp.database import after_commit
+from webapp.database import REPEATABLE, Answer, after_commit, asks_for_repetition, sqlstate, try_again
 from webapp.extensions import db
-
-Answer = TypeVar("Answer")
 
 AUTOCOMMIT = "AUTOCOMMIT"
 SNAPSHOT = "REPEATABLE READ"
-ATTEMPTS = 3
-_REPEATABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing was written
 _LOCK_TIMEOUT = "55P03"
 _STATEMENT_TIMEOUT = "57014"
 _AWAY = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
@@ -75,26 +70,17 @@ def attempt(work: Callable[[], Answer]) -> Answer:
     Raises a Problem for what the database cannot do just now: 409 `in_progress` when another request holds the
     account for over 5 s, 503 when it is away or overloaded.
     """
-    for attempts_left in reversed(range(ATTEMPTS)):
-        try:
-            return work()
-        except PoolTimeout as error:
-            raise _unavailable() from error
-        except DBAPIError as error:
-            if attempts_left and (error.connection_invalidated or sqlstate(error) in _REPEATABLE):
-                continue
-            raise _problem_of(error) or error from error
-    raise AssertionError("unreachable")
-
-
-def sqlstate(error: DBAPIError) -> str:
-    """PostgreSQL's code for what went wrong; empty when the driver knows none."""
-    return getattr(error.orig, "sqlstate", None) or ""
+    try:
+        return try_again(work, when=lambda error: error.connection_invalidated or asks_for_repetition(error))
+    except PoolTimeout as error:
+        raise _unavailable() from error
+    except DBAPIError as error:
+        raise _problem_of(error) or error from error
 
 
 def _problem_of(error: DBAPIError) -> Problem | None:
     code = sqlstate(error)
-    if code in (_LOCK_TIMEOUT, *_REPEATABLE):
+    if code in (_LOCK_TIMEOUT, *REPEATABLE):
         detail = _("Another request is still working on this. Try again with the same key.")
         return Problem(409, "in_progress", detail, headers={"Retry-After": "1"})
     if code in _AWAY or code == _STATEMENT_TIMEOUT or code.startswith("08") or error.connection_invalidated:
