@@ -19,8 +19,8 @@ from werkzeug.test import TestResponse
 from jobs.handle_stripe_event import handle_stripe_event
 from tests.people.browser import Browser
 from webapp import clock, ledger
-from webapp.billing.events import StripeEvent
 from webapp.billing.purchase import Purchase
+from webapp.billing.stripe_event import StripeEvent
 from webapp.database import unit_of_work
 from webapp.extensions import db
 from webapp.outbox import OutboxRow

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.billing.shop import Buyer, Shop, sign
-from webapp.billing.events import StripeEvent
+from webapp.billing.stripe_event import StripeEvent
 
 
 @pytest.fixture

@@ -3,35 +3,22 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Boolean, DateTime, Text
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
-from webapp.billing.fulfilment import settle_purchase
-from webapp.billing.payment import find_session_of
-from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_session
-from webapp.billing.stripe_api import UnknownToStripe, calling, client, mode
-from webapp.extensions import Base
+from webapp.billing import purchase_events
+from webapp.billing.stripe_api import UnknownToStripe, calling, client
+from webapp.billing.stripe_event import Handler, Outcome, StripeEvent
 
 JOB = "handle_stripe_event"
 
-
-class StripeEvent(Base):
-    """One event. `state`: received, handled, ignored (not for us) or parked (a person has to look)."""
-
-    __tablename__ = "stripe_events"
-
-    id: Mapped[str] = mapped_column(Text, primary_key=True)
-    type: Mapped[str] = mapped_column(Text)
-    livemode: Mapped[bool] = mapped_column(Boolean)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    api_version: Mapped[str | None] = mapped_column(Text)
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    state: Mapped[str] = mapped_column(Text, default="received")
-    reason: Mapped[str | None] = mapped_column(Text)
-    handled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+# Who cares about which types, by how they begin. The first who knows the event's object has handled it.
+HANDLERS: tuple[tuple[str, Handler], ...] = (
+    ("checkout.session.", purchase_events.follow_checkout),
+    ("charge.refund", purchase_events.follow_refund),
+    ("refund.", purchase_events.follow_refund),
+)
 
 
 class EventNotFound(Exception):
@@ -66,13 +53,11 @@ def handle_event(session: Session, *, event_id: str) -> StripeEvent:
     event = session.get(StripeEvent, event_id)
     if event is None:
         raise EventNotFound(event_id)
-    purchase = _purchase_of(session, event)
-    if purchase is None:
+    outcome = _outcome(session, event)
+    if outcome is None:
         _close(event, "ignored", None)
-        return event
-    purchase = settle_purchase(session, purchase_id=purchase.id)
-    if purchase.state == "parked":
-        _close(event, "parked", f"purchase {purchase.id}: {purchase.reason}")
+    elif outcome.parked is not None:
+        _close(event, "parked", outcome.parked)
     else:
         _close(event, "handled", None)
     return event
@@ -116,51 +101,11 @@ def _close(event: StripeEvent, state: str, reason: str | None) -> None:
     event.handled_at = clock.now()
 
 
-def _purchase_of(session: Session, event: StripeEvent) -> Purchase | None:
-    """The purchase of this mode that the event is about; None when it is about something else."""
-    thing: dict[str, Any] = event.payload["data"]["object"]
-    if event.type.startswith("checkout.session."):
-        return _of_this_mode(_of_session(session, thing))
-    if event.type.startswith(("charge.refund", "refund.")):
-        return _of_this_mode(_of_payment_intent(session, thing.get("payment_intent")))
+def _outcome(session: Session, event: StripeEvent) -> Outcome | None:
+    """What became of it; None when nobody here knows what it is about."""
+    for beginning, handler in HANDLERS:
+        if event.type.startswith(beginning):
+            outcome = handler(session, event)
+            if outcome is not None:
+                return outcome
     return None
-
-
-def _of_session(session: Session, thing: dict[str, Any]) -> Purchase | None:
-    session_id = str(thing.get("id"))
-    found = find_by_session(session, session_id=session_id)
-    return found if found is not None else _adopt(session, session_id, thing)
-
-
-def _adopt(session: Session, session_id: str, thing: dict[str, Any]) -> Purchase | None:
-    """The purchase whose Checkout Session was made although its answer never reached us.
-
-    The session's own words are only a hint: `settle_purchase` compares all of it with the snapshot.
-    """
-    metadata = thing.get("metadata")
-    reference = str(metadata.get("purchase", "")) if isinstance(metadata, dict) else ""
-    if not reference.isascii() or not reference.isdecimal() or len(reference) > 18:
-        return None
-    purchase = session.get(Purchase, int(reference), with_for_update=True, populate_existing=True)
-    if purchase is None or purchase.external_id != thing.get("client_reference_id"):
-        return None
-    if purchase.stripe_session_id is None:
-        purchase.stripe_session_id = session_id
-        purchase.version += 1
-        if purchase.state == "new":
-            purchase.state = "open"
-    return purchase if purchase.stripe_session_id == session_id else None
-
-
-def _of_payment_intent(session: Session, payment_intent_id: object) -> Purchase | None:
-    if not isinstance(payment_intent_id, str):
-        return None
-    found = find_by_payment_intent(session, payment_intent_id=payment_intent_id)
-    if found is not None:
-        return found
-    session_id = find_session_of(payment_intent_id)
-    return find_by_session(session, session_id=session_id) if session_id else None
-
-
-def _of_this_mode(purchase: Purchase | None) -> Purchase | None:
-    return purchase if purchase is not None and purchase.mode == mode() else None

@@ -1,0 +1,64 @@
+"""Events about the payment of a package: its Checkout Session, and refunds."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from webapp.billing.fulfilment import settle_purchase
+from webapp.billing.payment import find_session_of
+from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_session
+from webapp.billing.stripe_api import mode
+from webapp.billing.stripe_event import Outcome, StripeEvent
+
+
+def follow_checkout(session: Session, event: StripeEvent) -> Outcome | None:
+    """The purchase that is paid by this Checkout Session stands as it stands at Stripe."""
+    return _settle(session, _of_session(session, event.thing))
+
+
+def follow_refund(session: Session, event: StripeEvent) -> Outcome | None:
+    """The purchase whose payment was refunded stands as it stands at Stripe."""
+    return _settle(session, _of_payment_intent(session, event.thing.get("payment_intent")))
+
+
+def _settle(session: Session, purchase: Purchase | None) -> Outcome | None:
+    if purchase is None or purchase.mode != mode():
+        return None
+    purchase = settle_purchase(session, purchase_id=purchase.id)
+    return Outcome(parked=f"purchase {purchase.id}: {purchase.reason}" if purchase.state == "parked" else None)
+
+
+def _of_session(session: Session, thing: dict[str, Any]) -> Purchase | None:
+    session_id = str(thing.get("id"))
+    found = find_by_session(session, session_id=session_id)
+    return found if found is not None else _adopt(session, session_id, thing)
+
+
+def _adopt(session: Session, session_id: str, thing: dict[str, Any]) -> Purchase | None:
+    """The purchase whose Checkout Session was made although its answer never reached us.
+
+    The session's own words are only a hint: `settle_purchase` compares all of it with the snapshot.
+    """
+    metadata = thing.get("metadata")
+    reference = str(metadata.get("purchase", "")) if isinstance(metadata, dict) else ""
+    if not reference.isascii() or not reference.isdecimal() or len(reference) > 18:
+        return None
+    purchase = session.get(Purchase, int(reference), with_for_update=True, populate_existing=True)
+    if purchase is None or purchase.external_id != thing.get("client_reference_id"):
+        return None
+    if purchase.stripe_session_id is None:
+        purchase.stripe_session_id = session_id
+        purchase.version += 1
+        if purchase.state == "new":
+            purchase.state = "open"
+    return purchase if purchase.stripe_session_id == session_id else None
+
+
+def _of_payment_intent(session: Session, payment_intent_id: object) -> Purchase | None:
+    if not isinstance(payment_intent_id, str):
+        return None
+    found = find_by_payment_intent(session, payment_intent_id=payment_intent_id)
+    if found is not None:
+        return found
+    session_id = find_session_of(payment_intent_id)
+    return find_by_session(session, session_id=session_id) if session_id else None
