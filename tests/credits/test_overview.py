@@ -103,3 +103,20 @@ def test_the_first_day_is_not_taken_for_every_day(member: Member) -> None:
     page = member.get("/credits").text
     assert "At 10 a day" in page  # seventy in a week, though all of it was today
     assert "running low" not in page
+
+
+def test_what_is_reserved_is_listed_until_it_ends(member: Member) -> None:
+    member.grant(100)
+    held = member.write(
+        lambda session, account_id: ledger.place_hold(
+            session, account_id=account_id, amount=30, feature="image", idempotency_key="work", actor="key:1"
+        )
+    ).hold
+    html = member.get("/credits").text
+    assert "70 free to spend, 30 on hold" in html
+    assert f'<tr data-hold="{held.number}">' in html
+    assert 'data-available="70" data-held="30"' in html
+    member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(minutes=15)))
+    html = member.get("/credits").text
+    assert "data-hold=" not in html
+    assert 'data-available="100" data-held="0"' in html

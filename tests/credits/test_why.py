@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
 from tests.credits.member import Member
 from webapp import clock, ledger
@@ -122,3 +123,34 @@ def test_spend_from_many_grants_is_drawn_and_listed(member: Member) -> None:
     entry = member.spend(295)
     html = member.get(f"/credits/entries/{entry.seq}").text
     assert "Grant 29" in html
+
+
+def test_a_captured_hold_says_what_had_been_reserved(member: Member) -> None:
+    member.grant(100)
+
+    def work(session: Session, account_id: int) -> ledger.Entry:
+        hold = ledger.place_hold(session, account_id=account_id, amount=30, idempotency_key="work", actor="key:1").hold
+        return ledger.capture_hold(
+            session, account_id=account_id, number=hold.number, amount=12, idempotency_key="done", actor="key:1"
+        ).entry
+
+    entry = member.write(work)
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    assert "Why was I charged 12 credits?" in html
+    assert "Reserved" in html
+    assert "30 since" in html
+
+
+def test_a_rollover_says_what_it_carries_on(member: Member) -> None:
+    grant = member.grant(50, "Pro", expires_at=clock.now() + timedelta(seconds=1))
+    member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(seconds=5)))
+    rolled = member.write(
+        lambda session, account_id: ledger.roll_over(
+            session, account_id=account_id, grant_id=grant.seq, cap=20, source_key="rollover:1", actor="billing"
+        )
+    )
+    html = member.get(f"/credits/entries/{rolled.entry.seq}").text
+    assert "Where do 20 credits come from?" in html
+    assert "What was left of “Pro” was carried over when it ended." in html
+    assert f'href="/credits/entries/{grant.seq}"' in html
+    assert "Carried over" in member.get("/credits/history").text

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from webapp.catalog.rate_card import Feature
 from webapp.i18n.content import translate
-from webapp.ledger import Entry, Grant
+from webapp.ledger import Entry, Grant, Hold
 
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
@@ -56,6 +56,8 @@ def entry_detail(session: Session, entry: Entry) -> str:
     """The rest that helps to recognise it; may be empty. Written by people: to be escaped, as all text is."""
     if entry.kind == "spend":
         return without_turns(entry.description if entry.feature else entry.reference or "")
+    if entry.kind == "grant" and entry.about_seq:
+        return _("Carried over")
     if entry.kind in ("purchase", "grant"):
         return kind_label(entry.kind)
     if entry.kind == "expire":
@@ -66,6 +68,12 @@ def entry_detail(session: Session, entry: Entry) -> str:
 def grant_name(grant: Grant) -> str:
     """What a grant is called."""
     return grant_words(grant.description, of_purchase=grant.source == "purchase") or kind_label("grant")
+
+
+def hold_name(session: Session, hold: Hold) -> str:
+    """What the credits are reserved for."""
+    name = feature_name(session, hold.feature) if hold.feature else hold.description
+    return without_turns(name) or _("On hold")
 
 
 def grant_words(description: str, *, of_purchase: bool | None) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
-from webapp.credits.naming import grant_name, shorten
+from webapp.credits.naming import grant_name, hold_name, shorten
 from webapp.credits.pace import Pace, read_pace
 from webapp.credits.stick import Mark, Segment, Stick
 from webapp.database import unit_of_work
@@ -22,6 +22,7 @@ from webapp.i18n.locale import known_zone
 from webapp.layout.drawing import scale_steps
 
 GRANTS = 100
+HOLDS = 20
 LATEST = 7
 _LOW_DAYS = 7
 
@@ -35,6 +36,14 @@ class GrantRow:
     grant: ledger.Grant
     spent_by: datetime | None
     late: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldRow:
+    """Credits reserved for something that is not done yet."""
+
+    name: str
+    hold: ledger.Hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,7 @@ class Overview:
     low: bool
     grants: list[GrantRow]
     more: int
+    holds: list[HoldRow]
     latest: list[Row]
 
 
@@ -90,6 +100,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         low=lasts_until is not None and lasts_until - now < timedelta(days=_LOW_DAYS),
         grants=_grant_rows(live, pace, now),
         more=max(live.balance.balance + live.balance.debt - shown, 0),
+        holds=_hold_rows(session, account_id) if live.balance.held else [],
         latest=rows_of(session, page.entries),
     )
 
@@ -106,6 +117,11 @@ def _grant_rows(live: Live, pace: Pace, now: datetime) -> list[GrantRow]:
             GrantRow(name=shorten(grant_name(grant), 100), tint=tint, grant=grant, spent_by=spent_by, late=late)
         )
     return rows
+
+
+def _hold_rows(session: Session, account_id: int) -> list[HoldRow]:
+    holds = ledger.open_holds(session, account_id=account_id, limit=HOLDS)
+    return [HoldRow(name=shorten(hold_name(session, hold), 100), hold=hold) for hold in holds]
 
 
 def _stick(live: Live, pace: Pace, now: datetime) -> Stick:

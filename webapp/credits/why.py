@@ -53,6 +53,7 @@ class Why:
     parts: list[Segment]
     halves: list[Segment]
     about: Entry | None
+    hold: ledger.Hold | None
     actor: str
     rate_card_version: int | None
 
@@ -75,6 +76,8 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         abort(404)
     draws = ledger.draws(session, account_id=account_id, seq=seq)
     about = ledger.entry(session, account_id=account_id, seq=entry.about_seq) if entry.about_seq else None
+    number = entry.hold_number
+    hold = ledger.get_hold(session, account_id=account_id, number=number) if number else None
     lines = _lines(session, entry)
     slices = _slices(entry, draws)
     total = sum(part.credits for part in slices)
@@ -88,6 +91,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         parts=lay([Piece(amount=line.credits, label=shorten(_line_label(line), 40), tint=4) for line in lines]),
         halves=lay([Piece(amount=s.credits, label=shorten(s.name, 40), tint=s.tint) for s in slices]),
         about=about,
+        hold=hold,
         actor=actor_name(entry.actor, own=own_actor),
         rate_card_version=_version(entry.pricing),
     )
