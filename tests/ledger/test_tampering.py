@@ -11,8 +11,8 @@ from tests.conftest import TestServers, _new_database
 from tests.ledger.asking import HOUR, T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
-from webapp.ledger.facts import Finding
 from webapp.ledger.fingerprints import fingerprint_of_grant
+from webapp.ledger.proof.facts import Finding
 from webapp.ledger.verify import verify
 
 Tamper = Callable[[str], None]
@@ -99,7 +99,7 @@ def test_a_deleted_entry_is_missed_before_the_next(account: DatabaseAccount, tam
 
 def test_a_deleted_last_entry_is_missed(account: DatabaseAccount, tamper: Tamper) -> None:
     tamper(f"DELETE FROM ledger.entries WHERE account_id = $ AND seq = {LAST}")
-    assert Finding(4, account.account_id, None, "seq is 7, its last entry is 6") in findings(account)
+    assert Finding(4, account.account_id, None, "seq is 7, and by the history 6") in findings(account)
 
 
 def test_a_last_entry_that_was_deleted_with_its_effects_breaks_the_head(

@@ -16,7 +16,7 @@ from webapp.billing.proof import violations
 from webapp.commands.database import owner_url
 from webapp.config import Settings
 from webapp.database import sqlalchemy_url
-from webapp.ledger.facts import Finding
+from webapp.ledger.proof.facts import Finding
 from webapp.ledger.verify import Report, verify
 
 # Retries take about an hour; what is a day old and not parked was forgotten.

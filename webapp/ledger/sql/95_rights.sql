@@ -11,11 +11,13 @@ BEGIN
         SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND proname IN (
             'now', 'clock_ahead', 'clock_can_move', 'advance_clock',
-            'open_account', 'set_spend_order',
+            'open_account', 'open_accounts', 'set_spend_order',
             'grant', 'spend', 'refund_spend', 'revoke', 'freeze', 'unfreeze',
             'place_hold', 'capture_hold', 'void_hold',
             'expire_account', 'expire_due',
             'balance', 'balance_at', 'account_at', 'grants_at', 'spendable', 'seq_bounds',
+            'spend_many', 'grant_many',
+            'begin_seal', 'seal_heads', 'finish_seal', 'sealed_all',
             'entry_content')  -- the last because a view's functions run with the reader's rights
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tallystick_app', f);
@@ -26,5 +28,6 @@ $$;
 GRANT USAGE ON SCHEMA ledger TO tallystick_app;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM tallystick_app;
 GRANT SELECT ON ledger.accounts_v, ledger.grants_v, ledger.entries_v, ledger.draws_v, ledger.holds_v,
-    ledger.hold_draws_v, ledger.freezes_v, ledger.postings_v, ledger.trial_balance_v, ledger.violations_v
+    ledger.hold_draws_v, ledger.freezes_v, ledger.postings_v, ledger.trial_balance_v, ledger.violations_v,
+    ledger.seals_v, ledger.sealed_heads_v
     TO tallystick_app;
