@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from webapp.commands import api_key, database, jobs, ledger, people, sandbox, seed, stripe, translations
+from webapp.commands import api_key, database, jobs, ledger, ledger_import, people, sandbox, seed, stripe, translations
 
 
 def register(app: Flask) -> None:
@@ -12,6 +12,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(people.admin_group)
     app.cli.add_command(api_key.api_key_group)
     app.cli.add_command(ledger.ledger_group)
+    ledger.ledger_group.add_command(ledger_import.import_command)
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)
