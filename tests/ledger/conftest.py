@@ -26,6 +26,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 @pytest.fixture(scope="session")
 def clocked_servers(server_addresses: Any) -> TestServers:
     """A database whose `ledger.now()` is what the setting `test.now` says: to the microsecond."""
+    return new_clocked_database(server_addresses)
+
+
+def new_clocked_database(server_addresses: Any) -> TestServers:
     servers = _new_database(server_addresses)
     with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
         connection.execute("ALTER FUNCTION ledger.now() RENAME TO real_now")

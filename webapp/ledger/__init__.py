@@ -14,6 +14,7 @@ from webapp.ledger.balances import (
     open_grants,
     spendable,
 )
+from webapp.ledger.batches import grant_many, spend_many
 from webapp.ledger.call import take_changed
 from webapp.ledger.clock import advance_clock, clock_can_move, now
 from webapp.ledger.entries import (
@@ -53,6 +54,7 @@ from webapp.ledger.holds import (
     void_hold,
 )
 from webapp.ledger.past import GrantAt, HoldAt, State, state_at
+from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.rollover import roll_over
 from webapp.ledger.writes import Written, expire_account, expire_due, grant, refund_spend, revoke, spend
 
@@ -69,6 +71,7 @@ __all__ = [
     "Expiring",
     "Grant",
     "GrantAt",
+    "GrantItem",
     "Hold",
     "HoldAt",
     "HoldClosed",
@@ -79,6 +82,7 @@ __all__ = [
     "LedgerRefusal",
     "Page",
     "SourceKeyConflict",
+    "SpendItem",
     "State",
     "Written",
     "WrittenHold",
@@ -100,6 +104,7 @@ __all__ = [
     "get_hold",
     "grant",
     "grant_by_source_key",
+    "grant_many",
     "hold_draws",
     "now",
     "open_account",
@@ -111,6 +116,7 @@ __all__ = [
     "roll_over",
     "set_spend_order",
     "spend",
+    "spend_many",
     "spendable",
     "state_at",
     "take_changed",

@@ -119,9 +119,12 @@ _BY_SQLSTATE: dict[str, type[LedgerRefusal]] = {
 def refusal_of(error: DBAPIError) -> LedgerRefusal | None:
     """The refusal that a database error carries, or None when it is an error of another kind."""
     sqlstate = getattr(error.orig, "sqlstate", None)
-    kind = _BY_SQLSTATE.get(sqlstate or "")
-    if kind is None:
+    if sqlstate not in _BY_SQLSTATE:
         return None
     diagnostics = error.orig.diag  # type: ignore[union-attr]
-    data = json.loads(diagnostics.message_detail) if diagnostics.message_detail else {}
-    return kind(diagnostics.message_primary or "", **data)
+    return refusal_for(sqlstate, diagnostics.message_primary, diagnostics.message_detail)
+
+
+def refusal_for(sqlstate: str, message: str | None, detail: str | None) -> LedgerRefusal:
+    """The refusal of that SQLSTATE; `detail` is the JSON object of its data."""
+    return _BY_SQLSTATE[sqlstate](message or "", **(json.loads(detail) if detail else {}))

@@ -1,13 +1,20 @@
 -- The sweep: writing down what has expired, for many accounts at once.
 
--- One chunk of the sweep over all accounts: up to p_limit of those that are due. They are locked together before the
--- first is looked at, so sweeps at the same time take different ones. What somebody else has locked is left out: its
--- next write books the same facts. Nobody is waited for, so the order of locking is free: the longest due come first.
+-- One chunk of the sweep over all accounts: up to p_limit of those that are due, fewer when they have very many open
+-- grants. They are locked together before the first is looked at, so sweeps at the same time take different ones. What
+-- somebody else has locked is left out: its next write books the same facts. Nobody is waited for, so the order of
+-- locking is free: the longest due come first. What is written is what ledger.book_due would write: together where
+-- only grants have expired, account by account where a hold has lapsed.
 CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT account_ids bigint[], OUT entries bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Whatever the statistics say, each account's rows are found by their keys: a plan may be older than the tables.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
+AS $$
 DECLARE
+    most_grants CONSTANT bigint := 20000;
+    v_account ledger.accounts;
     v_now timestamptz := ledger.now();
-    a ledger.accounts;
+    v_done bigint[];
     v_id bigint;
     v_seq bigint;
 BEGIN
@@ -15,12 +22,77 @@ BEGIN
     FROM (SELECT account_id FROM ledger.accounts WHERE due_at <= v_now ORDER BY due_at LIMIT p_limit
           FOR NO KEY UPDATE SKIP LOCKED) d;
     entries := 0;
-    FOREACH v_id IN ARRAY account_ids LOOP
-        SELECT * INTO STRICT a FROM ledger.accounts WHERE account_id = v_id;
-        v_seq := a.seq;
-        a := ledger.book_due(a, greatest(ledger.now(), a.booked_at));
-        PERFORM ledger.save(a);
-        entries := entries + a.seq - v_seq;
+    IF account_ids = '{}' THEN
+        RETURN;
+    END IF;
+    v_now := ledger.now();
+    SELECT array_agg(c.account_id) INTO account_ids
+    FROM (SELECT u.account_id, sum(g.open) OVER (ORDER BY u.place) - g.open AS earlier
+          FROM unnest(account_ids) WITH ORDINALITY u (account_id, place)
+          CROSS JOIN LATERAL (
+              SELECT count(*) AS open FROM ledger.grants g WHERE g.account_id = u.account_id AND g.open) g) c
+    WHERE c.earlier < most_grants;
+
+    WITH line AS (
+        SELECT a.account_id, a.head, a.seq AS seq_before, a.balance, a.debt, x.moment, g.grant_id, g.expires_at,
+               g.effective_at, g.remaining, g.held, g.frozen, g.description,
+               coalesce(g.expires_at <= x.moment AND g.remaining > g.held, false) AS lost
+        FROM (SELECT unnest(account_ids) AS account_id OFFSET 0) u
+        JOIN ledger.accounts a ON a.account_id = u.account_id
+        CROSS JOIN LATERAL (SELECT greatest(v_now, a.booked_at) AS moment) x
+        LEFT JOIN ledger.grants g ON g.account_id = a.account_id AND g.open
+        WHERE a.held = 0 OR NOT EXISTS (
+            SELECT FROM ledger.holds h
+            WHERE h.account_id = a.account_id AND h.state = 'open' AND h.expires_at <= x.moment)
+    ), counted AS (
+        SELECT l.*, l.remaining - l.held AS amount,
+               l.seq_before + count(*) FILTER (WHERE l.lost) OVER w AS seq,
+               (l.balance - coalesce(sum(l.remaining - l.held) FILTER (WHERE l.lost) OVER w, 0))::bigint AS balance_after,
+               lead(l.account_id) OVER w IS NULL AS is_last
+        FROM line l
+        WINDOW w AS (PARTITION BY l.account_id ORDER BY NOT l.lost, l.expires_at, l.grant_id)
+    ), chained AS MATERIALIZED (
+        SELECT c.account_id, c.grant_id, c.lost, c.amount, c.debt, c.seq_before, c.seq, c.balance_after, c.is_last,
+               c.description, c.expires_at, c.moment,
+               coalesce(ledger.chain(c.head, convert_to(jsonb_build_array(
+                   c.account_id, c.seq, 'expire', -c.amount, c.balance_after, c.debt, ARRAY[c.grant_id],
+                   ARRAY[-c.amount], c.grant_id, NULL, NULL, c.description, NULL, '{}'::jsonb, NULL, NULL, NULL,
+                   'ledger', extract(epoch FROM c.expires_at), extract(epoch FROM c.moment))::text, 'UTF8'))
+                   FILTER (WHERE c.lost) OVER w, c.head) AS hash,
+               min(least(CASE WHEN c.amount > 0 AND NOT c.lost THEN c.expires_at END,
+                         CASE WHEN c.effective_at > c.moment AND NOT (c.lost AND c.held = 0) THEN c.effective_at END))
+                   OVER w AS due_at,
+               coalesce(bool_or((c.frozen OR c.effective_at > c.moment) AND NOT (c.lost AND c.held = 0)) OVER w, false)
+                   AS waiting
+        FROM counted c
+        WINDOW w AS (PARTITION BY c.account_id ORDER BY NOT c.lost, c.expires_at, c.grant_id)
+    ), emptied AS (
+        UPDATE ledger.grants g SET remaining = g.held, open = g.held > 0, expired = g.expired + c.amount
+        FROM chained c WHERE c.lost AND g.account_id = c.account_id AND g.grant_id = c.grant_id
+    ), saved AS (
+        UPDATE ledger.accounts a
+        SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + 1, waiting = c.waiting,
+            due_at = least(c.due_at, CASE WHEN a.held > 0 THEN (
+                SELECT min(h.expires_at) FROM ledger.holds h WHERE h.account_id = a.account_id AND h.state = 'open') END),
+            booked_at = CASE WHEN c.seq > c.seq_before THEN c.moment ELSE a.booked_at END
+        FROM chained c WHERE c.is_last AND a.account_id = c.account_id
+    ), written AS (
+        INSERT INTO ledger.entries (
+            account_id, seq, kind, amount, balance_after, debt_after, drawn_grants, drawn_amounts, about_seq,
+            description, actor, occurred_at, booked_at, hash)
+        SELECT c.account_id, c.seq, 'expire', -c.amount, c.balance_after, c.debt, ARRAY[c.grant_id], ARRAY[-c.amount],
+               c.grant_id, c.description, 'ledger', c.expires_at, c.moment, c.hash
+        FROM chained c WHERE c.lost
+    )
+    SELECT count(*) FILTER (WHERE c.lost), coalesce(array_agg(c.account_id) FILTER (WHERE c.is_last), '{}')
+    INTO entries, v_done FROM chained c;
+
+    FOR v_id IN SELECT unnest(account_ids) EXCEPT SELECT unnest(v_done) LOOP
+        SELECT * INTO STRICT v_account FROM ledger.accounts WHERE account_id = v_id;
+        v_seq := v_account.seq;
+        v_account := ledger.book_due(v_account, greatest(v_now, v_account.booked_at));
+        PERFORM ledger.save(v_account);
+        entries := entries + v_account.seq - v_seq;
     END LOOP;
 END
 $$;

@@ -1,0 +1,123 @@
+"""Many spends, or many grants, of many accounts: one call, one database transaction, an outcome for each."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, TextClause, bindparam, text
+from sqlalchemy.orm import Session
+
+from webapp.ledger.call import note_change
+from webapp.ledger.entries import ENTRY_FIELDS, Entry
+from webapp.ledger.errors import InvalidRequest, LedgerRefusal, refusal_for
+from webapp.ledger.requests import GrantItem, SpendItem
+from webapp.ledger.writes import Written
+
+MOST_SPENDS = 1_000
+MOST_GRANTS = 10_000
+
+# The arguments of the functions of sql/, in their order, and of which type the elements are.
+_OF_SPENDS = {
+    "account_id": "bigint",
+    "amount": "bigint",
+    "idempotency_key": "text",
+    "fingerprint": "bytea",
+    "actor": "text",
+    "feature": "text",
+    "quantity": "bigint",
+    "partial": "boolean",
+    "description": "text",
+    "reference": "text",
+    "metadata": "text",
+    "pricing": "text",
+    "occurred_at": "timestamptz",
+}
+_OF_GRANTS = {
+    "account_id": "bigint",
+    "amount": "bigint",
+    "source": "text",
+    "actor": "text",
+    "fingerprint": "bytea",
+    "source_key": "text",
+    "expires_at": "timestamptz",
+    "priority": "integer",
+    "effective_at": "timestamptz",
+    "features": "text",
+    "cost_minor": "bigint",
+    "cost_currency": "text",
+    "description": "text",
+    "reference": "text",
+    "metadata": "text",
+    "idempotency_key": "text",
+    "occurred_at": "timestamptz",
+}
+
+
+def _statement(function: str, types: dict[str, str]) -> TextClause:
+    lists = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in types.items())
+    columns = ", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)
+    query = f"SELECT item, replayed, refusal, message, detail, {columns} FROM ledger.{function}({lists})"
+    return text(query).bindparams(*(bindparam(name) for name in types))
+
+
+_SPEND_MANY = _statement("spend_many", _OF_SPENDS)
+_GRANT_MANY = _statement("grant_many", _OF_GRANTS)
+
+
+def spend_many(session: Session, *, items: Sequence[SpendItem]) -> list[Written | LedgerRefusal]:
+    """Up to 1,000 spends of any accounts happen as single ones in this order would; an outcome each, in this order.
+
+    An outcome is what `spend` returns, or the refusal that it raises: a refused item writes nothing and harms no
+    other. Of a key given twice, the second is a replay of the first. Locks the accounts in the order of their ids, so
+    batches do not deadlock each other. Raises InvalidRequest for too many items; nothing was written then.
+    """
+    _check_count(items, MOST_SPENDS)
+    return _run(session, _SPEND_MANY, _OF_SPENDS, items)
+
+
+def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written | LedgerRefusal]:
+    """Up to 10,000 grants to any accounts happen as single ones in this order would; an outcome each, in this order.
+
+    An outcome is what `grant` returns, or the refusal that it raises; the same source key again is a replay, so a
+    batch that was cut off is simply repeated. Locks the accounts in the order of their ids. Raises InvalidRequest for
+    too many items; nothing was written then.
+    """
+    _check_count(items, MOST_GRANTS)
+    return _run(session, _GRANT_MANY, _OF_GRANTS, items)
+
+
+def _check_count(items: Sequence[Any], most: int) -> None:
+    if len(items) > most:
+        raise InvalidRequest(f"must be at most {most} items", field="items")
+
+
+def _run(
+    session: Session, statement: TextClause, types: dict[str, str], items: Sequence[SpendItem | GrantItem]
+) -> list[Written | LedgerRefusal]:
+    outcomes: list[Written | LedgerRefusal | None] = [None] * len(items)
+    asked: list[int] = []
+    columns: dict[str, list[Any]] = {name: [] for name in types}
+    for place, item in enumerate(items):
+        try:
+            arguments = item.arguments()
+        except InvalidRequest as refused:
+            outcomes[place] = refused
+            continue
+        if arguments.get("features") is not None:
+            arguments["features"] = json.dumps(arguments["features"])
+        for name, column in columns.items():
+            column.append(arguments[name])
+        asked.append(place)
+        note_change(session, arguments["account_id"])
+    if asked:
+        for row in session.execute(statement, columns).mappings():
+            outcomes[asked[row["item"] - 1]] = _outcome(row)
+    done = [outcome for outcome in outcomes if outcome is not None]
+    assert len(done) == len(items)
+    return done
+
+
+def _outcome(row: RowMapping) -> Written | LedgerRefusal:
+    if row["refusal"] is not None:
+        return refusal_for(row["refusal"], row["message"], row["detail"])
+    return Written(entry=Entry.of(row), replayed=row["replayed"])
