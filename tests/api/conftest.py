@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from webapp import clock, ledger
 from webapp.api.keys import SCOPES, create_key
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -54,6 +56,9 @@ class Caller:
     def spend(self, account: str, amount: int, *, key: str | None = None, **more: Any) -> TestResponse:
         return self.post("/spends", {"account": account, "amount": amount, "description": "Test", **more}, key=key)
 
+    def hold(self, account: str, amount: int, *, key: str | None = None, **more: Any) -> TestResponse:
+        return self.post("/holds", {"account": account, "amount": amount, **more}, key=key)
+
     def new_account(self, *, credits: int = 0) -> str:
         name = new_name()
         assert self.put(f"/accounts/{name}", {}).status_code == 201
@@ -72,6 +77,13 @@ def make_secret(app: Flask, **attributes: Any) -> str:
         chosen = {"name": "Test", "scopes": SCOPES, "sandbox": True, **attributes}
         _key, secret = create_key(session, **chosen)
     return secret
+
+
+def pass_time(app: Flask, seconds: float) -> None:
+    """Every clock is later by that."""
+    with app.app_context(), unit_of_work() as session:
+        ledger.advance_clock(session, by=timedelta(seconds=seconds))
+        clock.follow(session, movable=True, at_once=True)
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,8 @@ def test_the_balance_of_a_past_moment_stays_what_it_was(caller: Caller) -> None:
     first = caller.get(f"/accounts/{name}/balance").get_json()
     caller.spend(name, 40)
     then = caller.get(f"/accounts/{name}/balance", query_string={"at": first["at"]}).get_json()
-    assert then == first == {"account": name, "at": first["at"], "balance": 100}
+    had = {"balance": 100, "held": 0, "available": 100, "debt": 0}
+    assert then == first == {"account": name, "at": first["at"], **had}
     assert caller.get(f"/accounts/{name}/balance").get_json()["balance"] == 60
     long_ago = caller.get(f"/accounts/{name}/balance?at=2001-01-01T00:00:00Z").get_json()
     assert long_ago["balance"] == 0

@@ -10,7 +10,7 @@ from webapp import clock
 
 MEMBERS = {
     "id", "account", "seq", "kind", "amount", "balance_after", "feature", "quantity", "description", "reference",
-    "metadata", "idempotency_key", "actor", "occurred_at", "booked_at", "hash",
+    "metadata", "idempotency_key", "actor", "occurred_at", "booked_at", "hash", "hold",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Accounts: open or change one, see what it holds, now or then."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask_babel import gettext as _
@@ -81,14 +82,27 @@ def get_account(session: Session, _call: Call[Any], *, external_id: str) -> Repl
     problems=(404,),
 )
 def get_balance(session: Session, call: Call[Any], *, external_id: str) -> Reply:
-    """The balance at the end of a past moment, from the entries alone."""
+    """What an account had at the end of a past moment: all that had occurred by then, whenever it was booked."""
     account_id = find_account_id(session, external_id=check_external_id(external_id))
     now = ledger.now(session)
-    at = call.query["at"] or now
+    at = call.query["at"]
+    if at is None:
+        balance = ledger.balance(session, account_id=account_id)
+        return Reply(body=_balance_at(external_id, now, balance), etag=balance.version, etag_is_weak=True)
     if at > now:
         raise invalid(_("“%(field)s” must not lie in the future.", field="at"), field="at")
-    balance = ledger.balance_at(session, account_id=account_id, at=at)
-    return Reply(body=BalanceAtAnswer(account=external_id, at=at, balance=balance))
+    return Reply(body=_balance_at(external_id, at, ledger.state_at(session, account_id=account_id, at=at)))
+
+
+def _balance_at(external_id: str, at: datetime, figures: ledger.Balance | ledger.State) -> BalanceAtAnswer:
+    return BalanceAtAnswer(
+        account=external_id,
+        at=at,
+        balance=figures.balance,
+        held=figures.held,
+        available=figures.available,
+        debt=figures.debt,
+    )
 
 
 def _answer(session: Session, account: ledger.Account) -> AccountAnswer:

@@ -1,16 +1,21 @@
 """What the API answers with: the shapes of contract and OpenAPI in one place."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from webapp import ledger
+from webapp.api.identifiers import hold_id
 from webapp.api.times import write_time
 
 UtcTime = Annotated[
     datetime, PlainSerializer(write_time, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
+
+
+HoldState = Annotated[str, WithJsonSchema({"type": "string", "enum": ["open", "captured", "voided", "lapsed"]})]
 
 
 class Answer(BaseModel):
@@ -46,15 +51,21 @@ class AccountAnswer(Answer):
 
 
 class BalanceAtAnswer(Answer):
-    """The balance of an account at the end of the moment `at`."""
+    """What an account had at the end of the moment `at`, with the meanings of `AccountAnswer`."""
 
     account: str
     at: UtcTime
     balance: int
+    held: int
+    available: int
+    debt: int
 
 
 class EntryAnswer(Answer):
-    """One line of an account's history; `amount` is signed credits, `id` is `external_id:seq`."""
+    """One line of an account's history; `amount` is signed credits, `id` is `external_id:seq`.
+
+    `hold` is the id of the hold that this spend captured, null for all others.
+    """
 
     id: str
     account: str
@@ -72,6 +83,7 @@ class EntryAnswer(Answer):
     occurred_at: UtcTime
     booked_at: UtcTime
     hash: str
+    hold: str | None
 
 
 class GrantEntryAnswer(EntryAnswer):
@@ -90,6 +102,33 @@ class DrawAnswer(Answer):
     expires_at: UtcTime | None
 
 
+class HoldAnswer(Answer):
+    """Credits reserved, in the balance but not available, until the hold is captured, voided or lapsed.
+
+    `captured` is how many of them were spent; `draws` are the slices reserved, in the order in which they are spent.
+    """
+
+    id: str
+    account: str
+    amount: int
+    captured: int
+    state: HoldState
+    feature: str | None
+    quantity: int | None
+    description: str
+    reference: str | None
+    metadata: dict[str, Any]
+    expires_at: UtcTime
+    created_at: UtcTime
+    draws: list[DrawAnswer]
+
+
+class HoldsAnswer(Answer):
+    """The holds that are open now, the one that lapses first in front."""
+
+    data: list[HoldAnswer]
+
+
 class ExplainedEntryAnswer(EntryAnswer):
     """An entry, which credits it touched and the arithmetic that led to its amount."""
 
@@ -103,6 +142,27 @@ class EntriesAnswer(Answer):
 
     data: list[EntryAnswer]
     next_cursor: str | None
+
+
+class ChargedItemAnswer(Answer):
+    """An item of a batch that is charged, now or (`replayed`) by an earlier request with its idempotency key."""
+
+    status: int
+    replayed: bool
+    entry: EntryAnswer
+
+
+class RefusedItemAnswer(Answer):
+    """An item of a batch that is refused, with the problem that it would have been answered by itself."""
+
+    status: int
+    problem: Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/Problem"})]
+
+
+class BatchAnswer(Answer):
+    """What became of each item, in the order of the items."""
+
+    results: list[ChargedItemAnswer | RefusedItemAnswer]
 
 
 class EstimateAnswer(Answer):
@@ -183,10 +243,48 @@ class FeaturesAnswer(Answer):
 
 def entry_answer(entry: ledger.Entry, *, external_id: str) -> EntryAnswer:
     """The entry as every list and every write answers it."""
-    return EntryAnswer.model_construct(**entry.members(external_id=external_id))
+    return EntryAnswer.model_construct(**members_of(entry, external_id=external_id))
 
 
-def draw_answer(grant: ledger.Grant, *, amount: int) -> DrawAnswer:
+def members_of(entry: ledger.Entry, *, external_id: str) -> dict[str, Any]:
+    """The members of an EntryAnswer."""
+    number = entry.hold_number
+    hold = None if number is None else hold_id(external_id=external_id, number=number)
+    return {**entry.members(external_id=external_id), "hold": hold}
+
+
+def hold_answer(hold: ledger.Hold, *, external_id: str, grants: Mapping[int, "SourceOfCredits"]) -> HoldAnswer:
+    """The hold as it is; `grants` has every grant that it draws on."""
+    return HoldAnswer(
+        id=hold_id(external_id=external_id, number=hold.number),
+        account=external_id,
+        amount=hold.amount,
+        captured=hold.captured,
+        state=hold.state,
+        feature=hold.feature,
+        quantity=hold.quantity,
+        description=hold.description,
+        reference=hold.reference,
+        metadata=hold.metadata,
+        expires_at=hold.expires_at,
+        created_at=hold.placed_at,
+        draws=[
+            draw_answer(grants[grant_id], amount=amount)
+            for grant_id, amount in zip(hold.drawn_grants, hold.drawn_amounts, strict=True)
+        ],
+    )
+
+
+class SourceOfCredits(NamedTuple):
+    """What a draw tells of its grant."""
+
+    grant_id: int
+    source: str
+    source_key: str | None
+    expires_at: datetime | None
+
+
+def draw_answer(grant: ledger.Grant | SourceOfCredits, *, amount: int) -> DrawAnswer:
     """`amount` signed credits of that grant."""
     return DrawAnswer(
         grant=grant.grant_id,

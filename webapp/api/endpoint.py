@@ -45,12 +45,17 @@ class Call(Generic[Body]):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """`body` is sent with `status`; `replayed` says that an earlier request had done the work."""
+    """`body` is sent with `status`; `replayed` says that an earlier request had done the work.
+
+    A read's answer is recognised by its `etag`, or else by its content; a weak one changes with what matters in it.
+    """
 
     body: BaseModel | str
     status: int = 200
     replayed: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    etag_is_weak: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,8 @@ class Endpoint:
     unit: Unit
     is_write: bool
     problems: tuple[int, ...]
+    read_body: Callable[[bytes], dict[str, Any]]
+    most_body_bytes: int
 
 
 def endpoint(
@@ -85,6 +92,8 @@ def endpoint(
     unit: Unit = one_statement,
     is_write: bool | None = None,
     problems: tuple[int, ...] = (),
+    read_body: Callable[[bytes], dict[str, Any]] = read_object,
+    most_body_bytes: int = MOST_BODY_BYTES,
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
     """Add the decorated function to `endpoints`. Any of `scopes` suffices; writes need an Idempotency-Key."""
 
@@ -103,6 +112,8 @@ def endpoint(
                 unit=unit,
                 is_write=method != "GET" if is_write is None else is_write,
                 problems=problems,
+                read_body=read_body,
+                most_body_bytes=most_body_bytes,
             )
         )
         return work
@@ -114,22 +125,27 @@ def add_to(blueprint: Blueprint, one: Endpoint) -> None:
     """Serve the endpoint."""
 
     def view(**path: str) -> Response:
+        limits: dict[str, str] = {}
         with in_callers_language():
             try:
-                return _serve(one, path)
+                response = _serve(one, path, limits)
             except Problem as problem:
-                return respond(problem)
+                response = respond(problem)
             except ledger.LedgerRefusal as refusal:
-                return respond(problem_of_refusal(refusal))
+                response = respond(problem_of_refusal(refusal))
             except HTTPException as error:
-                return problem_for_status(error.code or 500, error)
+                response = problem_for_status(error.code or 500, error)
+        for name, value in limits.items():
+            response.headers[name] = value
+        return response
 
     blueprint.add_url_rule(one.path, one.work.__name__, view, methods=[one.method])
 
 
-def _serve(one: Endpoint, path: dict[str, str]) -> Response:
+def _serve(one: Endpoint, path: dict[str, str], limits: dict[str, str]) -> Response:
+    """The answer; `limits` learns of the key's rate limit on the way, for whatever is answered in the end."""
     key = attempt(_authenticated)
-    headers = current_app.extensions["api_rate_limit"].take(key=key)
+    limits.update(current_app.extensions["api_rate_limit"].take(key=key))
     require_scope(key, scopes=one.scopes)
     call: Call[Any] = Call(
         key=key,
@@ -142,7 +158,7 @@ def _serve(one: Endpoint, path: dict[str, str]) -> Response:
         with one.unit() as session:
             return one.work(session, call, **path)
 
-    return _response(attempt(work), headers)
+    return _response(attempt(work))
 
 
 def _authenticated() -> KnownKey:
@@ -150,14 +166,27 @@ def _authenticated() -> KnownKey:
         return authenticate(connection)
 
 
-def _response(reply: Reply, headers: dict[str, str]) -> Response:
+def _response(reply: Reply) -> Response:
     text = reply.body if isinstance(reply.body, str) else reply.body.model_dump_json()
     response = Response(text, status=reply.status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     if reply.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    response.headers.extend({**headers, **reply.headers})
+    response.headers.extend(reply.headers)
+    if request.method in ("GET", "HEAD"):
+        _let_caller_keep(response, reply)
     return response
+
+
+def _let_caller_keep(response: Response, reply: Reply) -> None:
+    """The caller may keep it and ask whether it still holds (If-None-Match); 304 without a body when it does."""
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Authorization")
+    if reply.etag is None:
+        response.add_etag(weak=reply.etag_is_weak)
+    else:
+        response.set_etag(reply.etag, weak=reply.etag_is_weak)
+    response.make_conditional(request)
 
 
 def _idempotency_key() -> str:
@@ -174,9 +203,9 @@ def _idempotency_key() -> str:
 
 
 def _body(one: Endpoint) -> BaseModel | None:
-    request.max_content_length = MOST_BODY_BYTES
+    request.max_content_length = one.most_body_bytes
     raw = request.get_data(cache=False)
-    if request.content_length is None and len(raw) >= MOST_BODY_BYTES:
+    if request.content_length is None and len(raw) >= one.most_body_bytes:
         raise RequestEntityTooLarge()  # of a body in chunks, Werkzeug silently keeps that many bytes
     if one.body is None:
         if raw:
@@ -189,4 +218,4 @@ def _body(one: Endpoint) -> BaseModel | None:
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8") or encoding != "identity":
         detail = _("Send the body as application/json in UTF-8, not compressed.")
         raise Problem(415, "unsupported_media_type", detail, headers={"Accept": "application/json"})
-    return validated(one.body, read_object(raw))
+    return validated(one.body, one.read_body(raw))

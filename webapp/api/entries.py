@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.api.answers import EntriesAnswer, ExplainedEntryAnswer, draw_answer, entry_answer
+from webapp.api.answers import EntriesAnswer, ExplainedEntryAnswer, draw_answer, entry_answer, members_of
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.identifiers import check_external_id, find_account_id, split_entry_id
 from webapp.api.query import Parameter
@@ -65,7 +65,7 @@ def get_entry(session: Session, _call: Call[Any], *, entry: str) -> Reply:
     found = ledger.entry(session, account_id=account_id, seq=seq)
     draws = ledger.draws(session, account_id=account_id, seq=seq)
     answer = ExplainedEntryAnswer.model_construct(
-        **found.members(external_id=external_id),
+        **members_of(found, external_id=external_id),
         grant=found.seq if found.kind in GRANTING else None,
         draws=[draw_answer(draw.grant, amount=draw.amount) for draw in draws],
         arithmetic=found.pricing,

@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.api.answers import GrantEntryAnswer
+from webapp.api.answers import GrantEntryAnswer, members_of
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Credits, ExternalId, FeatureKey, LongText, Request, ShortText, Time
 from webapp.api.identifiers import find_account_id
@@ -52,7 +52,7 @@ def create_grant(session: Session, call: Call[GrantRequest]) -> Reply:
         description=body.reason,
         idempotency_key=call.idempotency_key,
     )
-    members = written.entry.members(external_id=body.account)
+    members = members_of(written.entry, external_id=body.account)
     answer = GrantEntryAnswer.model_construct(**members, grant=written.entry.seq)
     # Under its own key a request is answered as it was the first time; under another one it made nothing.
     made_by_this_key = written.entry.idempotency_key == call.idempotency_key

@@ -1,17 +1,20 @@
-"""From the product's names to the ledger's: accounts by external id, entries by `external_id:seq`."""
+"""From the product's names to the ledger's: accounts by external id, entries by `external_id:seq`, holds by
+`external_id:h<number>`.
+"""
 
 import re
 import threading
+from collections.abc import Iterable
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.api.fields import EXTERNAL_ID
 from webapp.api.problems import invalid
-from webapp.api.refusals import entry_not_found
+from webapp.api.refusals import entry_not_found, hold_not_found
 
 _SEQ = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
@@ -54,6 +57,21 @@ def find_account_id(session: Session, *, external_id: str) -> int:
     return account_id
 
 
+_FIND_ALL = text("SELECT external_id, account_id FROM ledger.accounts_v WHERE external_id = ANY (:external_ids)")
+
+
+def find_account_ids(session: Session, *, external_ids: Iterable[str]) -> dict[str, int]:
+    """Our ids of those accounts that exist, in at most one statement."""
+    ids: AccountIds = current_app.extensions["api_account_ids"]
+    found = {external_id: ids.get(external_id) for external_id in external_ids}
+    unknown = [external_id for external_id, account_id in found.items() if account_id is None]
+    if unknown:
+        for external_id, account_id in session.execute(_FIND_ALL, {"external_ids": unknown}):
+            found[external_id] = account_id
+            ids.put(external_id, account_id)
+    return {external_id: account_id for external_id, account_id in found.items() if account_id is not None}
+
+
 def check_external_id(external_id: str) -> str:
     """The external id of a path. Raises 400 for one that no account can have."""
     if not EXTERNAL_ID.fullmatch(external_id):
@@ -68,3 +86,16 @@ def split_entry_id(entry: str) -> tuple[str, int]:
     if not EXTERNAL_ID.fullmatch(external_id) or not _SEQ.fullmatch(seq):
         raise entry_not_found()
     return external_id, int(seq)
+
+
+def hold_id(*, external_id: str, number: int) -> str:
+    """How outsiders name the account's hold of that number; `ledger.holds_v.hold_id`."""
+    return f"{external_id}:h{number}"
+
+
+def split_hold_id(hold: str) -> tuple[str, int]:
+    """External id and number of a hold's id; `h` and the number follow the last colon. Raises 404 for what is none."""
+    external_id, _colon, number = hold.rpartition(":")
+    if not EXTERNAL_ID.fullmatch(external_id) or not number.startswith("h") or not _SEQ.fullmatch(number[1:]):
+        raise hold_not_found()
+    return external_id, int(number[1:])

@@ -48,7 +48,17 @@ def invalid(detail: str, *, field: str | None = None) -> Problem:
 
 def respond(problem: Problem) -> Response:
     """The answer that says so. Called within the caller's language."""
-    body = {
+    response = Response(json.dumps(body_of(problem), ensure_ascii=False), status=problem.status, mimetype=MIMETYPE)
+    response.headers["Content-Language"] = language()
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept-Language")
+    response.headers.extend(problem.headers)
+    return response
+
+
+def body_of(problem: Problem) -> dict[str, Any]:
+    """Its members. Called within the caller's language."""
+    return {
         "type": f"urn:tallystick:problem:{problem.code}",
         "title": _titles().get(problem.code) or _title_of_status(problem.status),
         "status": problem.status,
@@ -57,12 +67,6 @@ def respond(problem: Problem) -> Response:
         "request_id": request_id(),
         **problem.extra,
     }
-    response = Response(json.dumps(body, ensure_ascii=False), status=problem.status, mimetype=MIMETYPE)
-    response.headers["Content-Language"] = language()
-    response.headers["Cache-Control"] = "no-store"
-    response.vary.add("Accept-Language")
-    response.headers.extend(problem.headers)
-    return response
 
 
 def problem_for_status(status: int, exc: BaseException | None = None) -> Response:
@@ -140,6 +144,9 @@ def _titles() -> dict[str, str]:
         "unsupported_media_type": _("Unsupported content type"),
         "idempotency_key_reused": _("Idempotency key already used"),
         "exceeds_spend": _("More than is left of the spend"),
+        "hold_not_found": _("No such hold"),
+        "hold_closed": _("The hold has ended"),
+        "exceeds_hold": _("More than is held"),
         "rate_limited": _("Too many requests"),
         "internal_error": _("Internal error"),
         "unavailable": _("Not available just now"),

@@ -28,6 +28,13 @@ def problem_of_refusal(refusal: ledger.LedgerRefusal) -> Problem:
         case ledger.ExceedsSpend():
             detail = _("Only %(left)s credits of this spend are left to refund.", left=refusal.left)
             return Problem(422, "exceeds_spend", detail, left=refusal.left)
+        case ledger.HoldNotFound():
+            return hold_not_found()
+        case ledger.HoldClosed():
+            return Problem(409, "hold_closed", _hold_ended(refusal.state), state=refusal.state)
+        case ledger.ExceedsHold():
+            detail = _("Only %(held)s credits are held. Send allow_excess to charge more.", held=refusal.held)
+            return Problem(422, "exceeds_hold", detail, held=refusal.held)
     return Problem(422, refusal.code, _("The ledger refused this request."))
 
 
@@ -39,9 +46,21 @@ def entry_not_found() -> Problem:
     return Problem(404, "entry_not_found", _("There is no such entry."))
 
 
+def hold_not_found() -> Problem:
+    return Problem(404, "hold_not_found", _("There is no such hold."))
+
+
 def key_reused() -> Problem:
     detail = _("This Idempotency-Key already names another request on this account.")
     return Problem(422, "idempotency_key_reused", detail)
+
+
+def _hold_ended(state: str) -> str:
+    if state == "captured":
+        return str(_("This hold has been captured."))
+    if state == "voided":
+        return str(_("This hold has been voided."))
+    return str(_("This hold has lapsed: its time was over."))
 
 
 def _insufficient(*, required: int, available: int) -> Problem:
