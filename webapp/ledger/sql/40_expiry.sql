@@ -23,10 +23,11 @@ BEGIN
 END
 $$;
 
--- Books what has expired by p_until and no hold has reserved, one entry a grant. It counts from the grant's
--- expires_at, or from p_came_at, when the credits came to the grant later than that.
+-- Books what has expired by p_until and no hold has reserved, of p_grants alone if they are given, one entry a grant.
+-- It counts from the grant's expires_at, or from p_came_at, when the credits came to the grant later than that.
 CREATE OR REPLACE FUNCTION ledger.book_expired(
-    INOUT a ledger.accounts, p_moment timestamptz, p_until timestamptz, p_came_at timestamptz DEFAULT NULL
+    INOUT a ledger.accounts, p_moment timestamptz, p_until timestamptz, p_came_at timestamptz DEFAULT NULL,
+    p_grants bigint[] DEFAULT NULL
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -36,6 +37,7 @@ BEGIN
     FOR g IN
         SELECT grant_id, expires_at, remaining - held AS lost, description FROM ledger.grants
         WHERE account_id = a.account_id AND open AND expires_at <= p_until AND remaining > held
+          AND (p_grants IS NULL OR grant_id = ANY (p_grants))
         ORDER BY expires_at, grant_id
     LOOP
         UPDATE ledger.grants SET remaining = held, open = held > 0, expired = expired + g.lost

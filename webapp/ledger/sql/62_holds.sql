@@ -26,6 +26,12 @@ BEGIN
     SELECT * INTO hold FROM ledger.holds WHERE account_id = p_account_id AND idempotency_key = p_idempotency_key;
     replayed := FOUND AND hold.fingerprint = p_fingerprint;
     IF replayed THEN
+        IF hold.state = 'open' AND hold.expires_at <= v_now THEN
+            -- A repetition writes nothing, but it does not call open what has lapsed.
+            hold.state := 'lapsed';
+            hold.closed_at := hold.expires_at;
+            hold.closed_by := 'ledger';
+        END IF;
         RETURN;
     END IF;
     PERFORM ledger.refuse_key_of_entry(p_account_id, p_idempotency_key);
@@ -253,7 +259,7 @@ BEGIN
     SET state = h.state, captured = h.captured, closed_at = h.closed_at, closed_by = h.closed_by, closed_after = a.seq,
         closed_version = a.version + 1, closing_key = h.closing_key, closing_fingerprint = h.closing_fingerprint
     WHERE account_id = h.account_id AND number = h.number;
-    a := ledger.book_expired(a, p_moment, h.closed_at, h.closed_at);
+    a := ledger.book_expired(a, p_moment, h.closed_at, h.closed_at, h.drawn_grants);
     a := ledger.reach_targets(a, h.drawn_grants, p_moment, h.closed_at);
 END
 $$;
