@@ -35,7 +35,7 @@ def test_a_purchase_with_other_credits_than_its_grant_is_found(shop: Shop, buyer
         ("state = 'open', grant_id = NULL, paid_at = NULL", "state = 'fulfilled', grant_id = 2, paid_at = now()"),
     ):
         tamper(shop, f"UPDATE purchases SET {wrong} WHERE id = {purchase.id}")
-        (detail,) = found(shop, purchase.account_id)
+        detail, *_ = found(shop, purchase.account_id)
         assert detail.startswith(f"purchase {purchase.id}: granted 500 credits in 1 grants")
         result = run(shop.app, "ledger", "verify", "--account", buyer.user.external_id)
         assert result.exit_code == 1
@@ -43,6 +43,30 @@ def test_a_purchase_with_other_credits_than_its_grant_is_found(shop: Shop, buyer
         tamper(shop, f"UPDATE purchases SET {right} WHERE id = {purchase.id}")
     assert found(shop, purchase.account_id) == []
     assert run(shop.app, "ledger", "verify", "--account", buyer.user.external_id).exit_code == 0
+
+
+def test_money_that_is_not_on_record_as_refunded_or_disputed_is_found(shop: Shop, buyer: Buyer) -> None:
+    purchase = buyer.start()
+    shop.press(purchase.stripe_session_id, "pay")
+    assert buyer.outcome(purchase) == "success"
+    for wrong in (
+        "UPDATE purchases SET refunded_minor = 9 WHERE id = {id}",
+        "UPDATE purchases SET refunded_minor = 0, lost_minor = 9 WHERE id = {id}",
+    ):
+        tamper(shop, wrong.format(id=purchase.id))
+        assert any(
+            "refunded" in detail and "instead of 0 and 0" in detail for detail in found(shop, purchase.account_id)
+        )
+    tamper(shop, f"UPDATE purchases SET lost_minor = 0 WHERE id = {purchase.id}")
+    tamper(
+        shop,
+        "INSERT INTO disputes (stripe_dispute_id, mode, purchase_id, stripe_payment_intent_id, amount_minor, currency,"
+        f" reason, status, state, opened_at) VALUES ('du_{purchase.id}', 'sandbox', {purchase.id}, 'pi', 900, 'EUR',"
+        " 'fraudulent', 'needs_response', 'open', now())",
+    )
+    assert any("1 disputes open but 0 freezes" in detail for detail in found(shop, purchase.account_id))
+    tamper(shop, f"DELETE FROM disputes WHERE purchase_id = {purchase.id}")
+    assert found(shop, purchase.account_id) == []
 
 
 def test_what_was_left_undone_is_found(shop: Shop, buyer: Buyer) -> None:

@@ -3,7 +3,7 @@
 import requests
 
 from tests.billing.shop import Buyer, Shop, at_once
-from webapp.billing.fulfilment import revoke_target
+from webapp.billing.take_back import revoke_target
 
 SIGN_UP = 100
 

@@ -17,6 +17,7 @@ JOB = "handle_stripe_event"
 HANDLERS: tuple[tuple[str, Handler], ...] = (
     ("checkout.session.", purchase_events.follow_checkout),
     ("charge.refund", purchase_events.follow_refund),
+    ("charge.dispute.", purchase_events.follow_dispute),
     ("refund.", purchase_events.follow_refund),
 )
 

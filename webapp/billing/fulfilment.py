@@ -1,23 +1,27 @@
 """From a payment to credits, exactly once, whoever notices it first: an event, the return page, reconciliation."""
 
+from collections.abc import Collection
+
 import structlog
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
 from webapp.billing.payment import Payment, fetch_payment
 from webapp.billing.purchase import OPEN_STATES, Purchase, lock_purchase, next_check
+from webapp.billing.purchase_reversals import follow_reversals, known_reversals
 from webapp.billing.stripe_api import UnknownToStripe, mode
 
 log = structlog.get_logger()
 
 
-def settle_purchase(session: Session, *, purchase_id: int) -> Purchase:
+def settle_purchase(session: Session, *, purchase_id: int, look_for: Collection[str] = ()) -> Purchase:
     """The purchase stands as its payment stands at Stripe now.
 
-    Paid, and in every point what the snapshot says: the credits are granted, once, and what of the money was
-    refunded is revoked in proportion. Anything that differs from the snapshot: parked with the reason, nothing
-    granted. Otherwise it is open, pending, failed or expired. Safe to repeat, in any order and at once. One made
-    in another mode (sandbox, test, live) is left alone: this Stripe does not know it.
+    Paid, and in every point what the snapshot says: the credits are granted, once; what of the money was refunded,
+    or lost to a dispute, is revoked in proportion, and an open dispute freezes the rest. Anything that differs from
+    the snapshot: parked with the reason, nothing granted. Otherwise it is open, pending, failed or expired. Safe to
+    repeat, in any order and at once. One made in another mode (sandbox, test, live) is left alone: this Stripe does
+    not know it. `look_for` may name "refunds" and "disputes" to ask for even where the charge shows none.
 
     Stripe is asked before anything is locked; then the purchase is locked, and the account inside the ledger's
     functions. Raises PaymentsUnavailable; nothing was written then.
@@ -28,14 +32,15 @@ def settle_purchase(session: Session, *, purchase_id: int) -> Purchase:
     if purchase.stripe_session_id is None:
         return _give_up_when_old(session, purchase)
     seen = purchase.version
-    payment = _fetch(purchase.stripe_session_id)
+    look_for = {*look_for, *known_reversals(session, purchase_id=purchase_id)}
+    payment = _fetch(purchase.stripe_session_id, look_for)
     purchase = lock_purchase(session, purchase_id=purchase_id)
     if purchase.version != seen and purchase.stripe_session_id is not None:
         # Somebody settled it in between, perhaps from a newer answer than ours.
-        payment = _fetch(purchase.stripe_session_id)
+        payment = _fetch(purchase.stripe_session_id, look_for)
     before = _standing(purchase)
-    _apply(session, purchase, payment)
-    if _standing(purchase) != before:
+    news = _apply(session, purchase, payment)
+    if news or _standing(purchase) != before:
         purchase.version += 1
     return purchase
 
@@ -56,35 +61,32 @@ def differences(purchase: Purchase, payment: Payment, *, livemode: bool) -> list
     return [f"{name}: {found!r} instead of {wanted!r}" for name, wanted, found in expected if wanted != found]
 
 
-def revoke_target(*, credits: int, price_minor: int, refunded_minor: int) -> int:
-    """The credits to revoke in total when so much of the price is refunded in total: rounded half up, once."""
-    return (2 * credits * refunded_minor + price_minor) // (2 * price_minor)
-
-
 def _standing(purchase: Purchase) -> tuple[object, ...]:
-    return (purchase.state, purchase.reason, purchase.refunded_minor)
+    return (purchase.state, purchase.reason)
 
 
-def _fetch(session_id: str) -> Payment | None:
+def _fetch(session_id: str, look_for: Collection[str]) -> Payment | None:
     try:
-        return fetch_payment(session_id)
+        return fetch_payment(session_id, look_for=look_for)
     except UnknownToStripe:
         return None
 
 
-def _apply(session: Session, purchase: Purchase, payment: Payment | None) -> None:
+def _apply(session: Session, purchase: Purchase, payment: Payment | None) -> bool:
+    """Returns whether there was news of refunds or disputes."""
     if payment is None:
         _park(purchase, ["session: Stripe does not know it"])
-        return
+        return False
     problems = differences(purchase, payment, livemode=purchase.mode == "live")
     if problems:
         _park(purchase, problems)
     elif payment.paid:
         if purchase.state != "fulfilled":
             _fulfil(session, purchase, payment)
-        _follow_refunds(session, purchase, payment)
+        return follow_reversals(session, purchase=purchase, reversals=payment.reversals)
     elif purchase.state != "fulfilled":
         _wait(purchase, payment)
+    return False
 
 
 def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
@@ -112,27 +114,6 @@ def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
     purchase.stripe_payment_intent_id = payment.payment_intent_id
     purchase.receipt_url = payment.receipt_url
     log.info("purchase_fulfilled", purchase=purchase.id, account=purchase.account_id, credits=purchase.credits)
-
-
-def _follow_refunds(session: Session, purchase: Purchase, payment: Payment) -> None:
-    if payment.refunded_minor == purchase.refunded_minor:
-        return
-    assert purchase.grant_id is not None
-    target = revoke_target(
-        credits=purchase.credits, price_minor=purchase.price_minor, refunded_minor=payment.refunded_minor
-    )
-    ledger.revoke(
-        session,
-        account_id=purchase.account_id,
-        grant_id=purchase.grant_id,
-        target=target,
-        actor="stripe",
-        reason="refund",
-        reference=purchase.source_key,
-        metadata={"purchase": purchase.id, "refunded_minor": payment.refunded_minor},
-    )
-    purchase.refunded_minor = payment.refunded_minor
-    log.info("purchase_refunded", purchase=purchase.id, refunded_minor=payment.refunded_minor, revoked=target)
 
 
 def _wait(purchase: Purchase, payment: Payment) -> None:

@@ -1,10 +1,12 @@
 """What Stripe says about a payment now: events only ever make us look here."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import stripe
 
+from webapp.billing.reversals import Reversals, fetch_reversals
 from webapp.billing.stripe_api import calling, client
 
 _EXPAND = ["payment_intent", "payment_intent.latest_charge"]
@@ -15,7 +17,7 @@ class Payment:
     """A Checkout Session with its payment intent and charge; money in minor units.
 
     `status` is open, complete or expired. `paid` says that the money is here; `failed` that a delayed payment did
-    not come through. `refunded_minor` is the total refunded so far.
+    not come through. `reversals` are its refunds and disputes.
     """
 
     session_id: str
@@ -30,12 +32,16 @@ class Payment:
     purchase_reference: str | None
     payment_intent_id: str | None
     received_minor: int
-    refunded_minor: int
+    reversals: Reversals
     receipt_url: str | None
 
 
-def fetch_payment(session_id: str) -> Payment:
-    """The payment as Stripe knows it now. Raises UnknownToStripe or PaymentsUnavailable."""
+def fetch_payment(session_id: str, *, look_for: Collection[str] = ()) -> Payment:
+    """The payment as Stripe knows it now. Raises UnknownToStripe or PaymentsUnavailable.
+
+    "refunds" and "disputes" are asked for where the charge says that there are any, and where `look_for` names them:
+    failed refunds and inquiries may leave no trace on the charge.
+    """
     with calling("retrieve checkout session"):
         found = client().v1.checkout.sessions.retrieve(session_id, params={"expand": _EXPAND})
     intent = _expanded(found.payment_intent)
@@ -53,7 +59,7 @@ def fetch_payment(session_id: str) -> Payment:
         purchase_reference=_metadata(found.metadata, "purchase"),
         payment_intent_id=intent.id if intent is not None else None,
         received_minor=intent.amount_received if intent is not None else 0,
-        refunded_minor=charge.amount_refunded if charge is not None else 0,
+        reversals=_reversals(intent, charge, look_for),
         receipt_url=charge.receipt_url if charge is not None else None,
     )
 
@@ -63,6 +69,18 @@ def find_session_of(payment_intent_id: str) -> str | None:
     with calling("list checkout sessions"):
         found = client().v1.checkout.sessions.list(params={"payment_intent": payment_intent_id, "limit": 1})
     return found.data[0].id if found.data else None
+
+
+def _reversals(
+    intent: stripe.PaymentIntent | None, charge: stripe.Charge | None, look_for: Collection[str]
+) -> Reversals:
+    if intent is None or charge is None:
+        return Reversals()
+    return fetch_reversals(
+        intent.id,
+        refunded="refunds" in look_for or charge.amount_refunded > 0,
+        disputed="disputes" in look_for or charge.disputed,
+    )
 
 
 def _delayed_payment_failed(status: str | None, payment_status: str, intent: stripe.PaymentIntent | None) -> bool:

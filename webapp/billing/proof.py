@@ -32,12 +32,39 @@ _PAID_BUT_NOT_GRANTED = text(
         WHERE v.account_id = p.account_id AND v.source_key = 'purchase:' || p.id
     ) g
     CROSS JOIN LATERAL (
-        SELECT div(2 * p.credits::numeric * p.refunded_minor + p.price_minor, 2 * p.price_minor) AS target
+        SELECT div(2 * p.credits::numeric * (p.refunded_minor + p.lost_minor) + p.price_minor, 2 * p.price_minor)
+               AS target
     ) t
     WHERE (CAST(:account_id AS bigint) IS NULL OR p.account_id = :account_id)
       AND CASE WHEN p.state = 'fulfilled'
                THEN (g.grants, g.amount, g.grant_id, g.revoked) <> (1, p.credits, p.grant_id, t.target)
                ELSE g.grants <> 0 END
+    """
+)
+# What was refunded or lost is what the refunds and disputes on record come to, and open disputes freeze the grant.
+_MONEY_GONE_ASTRAY = text(
+    """
+    SELECT 8 AS invariant, p.account_id,
+           format('purchase %s: refunded %s and lost %s instead of %s and %s, %s disputes open but %s freezes',
+                  p.id, p.refunded_minor, p.lost_minor, r.minor, l.minor, d.frozen, f.freezes) AS detail
+    FROM purchases p
+    CROSS JOIN LATERAL (
+        SELECT least(coalesce(sum(amount_minor), 0), p.price_minor) AS minor FROM refunds
+        WHERE purchase_id = p.id AND state NOT IN ('new', 'refused', 'failed', 'canceled')
+    ) r
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE state IN ('open', 'parked')) AS frozen,
+               coalesce(sum(amount_minor) FILTER (WHERE state = 'lost'), 0) AS minor
+        FROM disputes WHERE purchase_id = p.id
+    ) d
+    CROSS JOIN LATERAL (SELECT least(d.minor, p.price_minor - r.minor) AS minor) l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS freezes FROM ledger.freezes_v v JOIN disputes s ON s.stripe_dispute_id = v.reference
+        WHERE v.account_id = p.account_id AND v.grant_id = p.grant_id AND v.unfrozen_at IS NULL
+          AND s.purchase_id = p.id AND s.state IN ('open', 'parked')
+    ) f
+    WHERE (CAST(:account_id AS bigint) IS NULL OR p.account_id = :account_id) AND p.state = 'fulfilled'
+      AND (p.refunded_minor, p.lost_minor, d.frozen) <> (r.minor, l.minor, f.freezes)
     """
 )
 _LEFT_UNDONE = text(
@@ -58,6 +85,7 @@ def violations(session: Session, *, undone_since: datetime, account_id: int | No
     that account's purchases are looked at, and nothing of the rest.
     """
     rows = list(session.execute(_PAID_BUT_NOT_GRANTED, {"account_id": account_id}).mappings())
+    rows += session.execute(_MONEY_GONE_ASTRAY, {"account_id": account_id}).mappings()
     if account_id is None:
         rows += session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings()
     return [Violation(**row) for row in rows]

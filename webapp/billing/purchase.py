@@ -17,7 +17,7 @@ class Purchase(Base):
 
     `state`: new (Stripe does not know it yet), open (on the pay page), pending (a delayed payment is on its way),
     fulfilled (credits granted), failed, expired, parked (a person has to look; `reason` says why). `version` grows
-    with every change. `mode` is sandbox, test or live.
+    with every change. `mode` is sandbox, test or live. `lost_minor` is what disputes took beyond what was refunded.
     """
 
     __tablename__ = "purchases"
@@ -50,6 +50,7 @@ class Purchase(Base):
     grant_id: Mapped[int | None] = mapped_column(BigInteger)
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     refunded_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    lost_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     check_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     checks: Mapped[int] = mapped_column(Integer, default=0)
 

@@ -1,5 +1,6 @@
-"""Events about the payment of a package: its Checkout Session, and refunds."""
+"""Events about the payment of a package: its Checkout Session, refunds and disputes."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Session
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.payment import find_session_of
 from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_session
+from webapp.billing.purchase_reversals import parked_dispute
 from webapp.billing.stripe_api import mode
 from webapp.billing.stripe_event import Outcome, StripeEvent
 
@@ -18,13 +20,22 @@ def follow_checkout(session: Session, event: StripeEvent) -> Outcome | None:
 
 def follow_refund(session: Session, event: StripeEvent) -> Outcome | None:
     """The purchase whose payment was refunded stands as it stands at Stripe."""
-    return _settle(session, _of_payment_intent(session, event.thing.get("payment_intent")))
+    return _settle(session, _of_payment_intent(session, event.thing.get("payment_intent")), look_for=("refunds",))
 
 
-def _settle(session: Session, purchase: Purchase | None) -> Outcome | None:
+def follow_dispute(session: Session, event: StripeEvent) -> Outcome | None:
+    """The purchase whose payment was disputed stands as it stands at Stripe."""
+    purchase = _of_payment_intent(session, event.thing.get("payment_intent"))
+    outcome = _settle(session, purchase, look_for=("disputes",))
+    if purchase is None or outcome is None or outcome.parked is not None:
+        return outcome
+    return Outcome(parked=parked_dispute(session, purchase_id=purchase.id))
+
+
+def _settle(session: Session, purchase: Purchase | None, *, look_for: Collection[str] = ()) -> Outcome | None:
     if purchase is None or purchase.mode != mode():
         return None
-    purchase = settle_purchase(session, purchase_id=purchase.id)
+    purchase = settle_purchase(session, purchase_id=purchase.id, look_for=look_for)
     return Outcome(parked=f"purchase {purchase.id}: {purchase.reason}" if purchase.state == "parked" else None)
 
 

@@ -1,0 +1,86 @@
+"""What a refund would give back and take away, before anybody decides on it."""
+
+from dataclasses import dataclass
+
+from babel.numbers import get_currency_precision
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.billing.purchase import Purchase
+from webapp.billing.purchase_reversals import gone, paid_grant
+from webapp.billing.refunding import ExceedsPayment, left_minor
+from webapp.billing.take_back import Gone, take_back
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundQuote:
+    """A refund of `amount_minor`, not made; `left_minor` is the most that could be given back.
+
+    `unspent_credits` of the grant are left (those on hold not counted), and were paid with `unspent_minor`. The
+    refund would take `taken` credits and make `debt` of what was spent already; `gone` had expired
+    anyway, or is on hold and follows when that ends.
+    """
+
+    amount_minor: int
+    left_minor: int
+    currency: str
+    unspent_credits: int
+    unspent_minor: int
+    taken: int
+    debt: int
+    gone: int
+    balance_before: int
+    balance_after: int
+    debt_after: int
+
+
+def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | None = None) -> RefundQuote:
+    """What refunding `amount_minor` would do; None: the price of what is unspent.
+
+    The ledger itself does it, and it is undone again (a savepoint): nothing is written. Locks the account until the
+    end of the database transaction. Raises NotRefundable, ExceedsPayment.
+    """
+    left = left_minor(session, purchase=purchase)
+    paid = paid_grant(purchase)
+    savepoint = session.begin_nested()
+    try:
+        ledger.expire_account(session, account_id=paid.account_id)
+        grant = ledger.get_grant(session, account_id=paid.account_id, grant_id=paid.grant_id)
+        before = ledger.balance(session, account_id=paid.account_id)
+        unspent = grant.remaining - grant.held
+        unspent_minor = min(_worth(purchase, unspent), left)
+        amount = unspent_minor if amount_minor is None else amount_minor
+        if not 0 <= amount <= left or (amount == 0 and amount_minor is not None):
+            raise ExceedsPayment(left)
+        now = gone(purchase)
+        then = Gone(refunded_minor=now.refunded_minor + amount, lost_minor=now.lost_minor)
+        entry = take_back(session, paid=paid, before=now, now=then) if amount else None
+        after = ledger.balance(session, account_id=paid.account_id)
+        later = ledger.get_grant(session, account_id=paid.account_id, grant_id=paid.grant_id)
+    finally:
+        savepoint.rollback()
+    taken = grant.remaining - later.remaining
+    debt = -(entry.amount if entry else 0) - taken
+    return RefundQuote(
+        amount_minor=amount,
+        left_minor=left,
+        currency=purchase.currency,
+        unspent_credits=unspent,
+        unspent_minor=unspent_minor,
+        taken=taken,
+        debt=debt,
+        gone=later.revoked - grant.revoked - taken - debt,
+        balance_before=before.balance,
+        balance_after=after.balance,
+        debt_after=after.debt,
+    )
+
+
+def _worth(purchase: Purchase, credits: int) -> int:
+    """What was paid for so many of its credits, in minor units: rounded down, so that no spent credit is paid back.
+
+    Stripe takes amounts of three-decimal currencies in tens only:
+    https://docs.stripe.com/currencies#three-decimal
+    """
+    step = 10 if get_currency_precision(purchase.currency) == 3 else 1
+    return credits * purchase.price_minor // purchase.credits // step * step
