@@ -3,6 +3,8 @@
 The figures agree with each other as the invariants want; only the hashes are not chained, which nothing here reads.
 """
 
+from datetime import timedelta
+
 import psycopg
 
 GRANTS_EACH = 5
@@ -14,14 +16,14 @@ INSERT INTO ledger.account_ids (external_id) SELECT %(prefix)s || n FROM generat
 _ACCOUNTS = """
 INSERT INTO ledger.accounts (account_id, external_id, created_at, booked_at, balance, seq, due_at)
 SELECT account_id, external_id, now(), now(), %(grants)s::bigint * %(credits)s, %(grants)s + %(spends)s,
-       now() + interval '30 days'
+       now() + %(expires_in)s
 FROM ledger.account_ids WHERE external_id LIKE %(prefix)s || '%%'
 """
 _GRANTS = """
 INSERT INTO ledger.grants (account_id, grant_id, source, amount, remaining, effective_at, expires_at, burn_rank,
                            fingerprint, open)
 SELECT account_id, n, 'bench', CASE n WHEN 1 THEN %(credits)s + %(spends)s ELSE %(credits)s END,
-       %(credits)s, now(), now() + (29 + n) * interval '1 day', 0, '\\x00', true
+       %(credits)s, now(), now() + %(expires_in)s + (n - 1) * interval '1 day', 0, '\\x00', true
 FROM ledger.account_ids, generate_series(1, %(grants)s) n WHERE external_id LIKE %(prefix)s || '%%'
 """
 _GRANT_ENTRIES = """
@@ -52,12 +54,21 @@ def make_accounts(
     grants: int = GRANTS_EACH,
     credits: int = CREDITS_EACH,
     spends: int = 0,
+    expires_in: timedelta = timedelta(days=30),
 ) -> tuple[int, int]:
     """`accounts` accounts named by `prefix` exist, each with `grants` open grants of `credits` and `spends` entries.
 
+    The first grant expires after `expires_in` (negative: it has), each other a day after the one before.
     Returns the lowest and the highest of their ids, which are dense.
     """
-    given = {"prefix": prefix, "accounts": accounts, "grants": grants, "credits": credits, "spends": spends}
+    given = {
+        "prefix": prefix,
+        "accounts": accounts,
+        "grants": grants,
+        "credits": credits,
+        "spends": spends,
+        "expires_in": expires_in,
+    }
     with psycopg.connect(superuser_url) as connection:
         for statement in (_ACCOUNT_IDS, _ACCOUNTS, _GRANTS, _GRANT_ENTRIES, _SPEND_ENTRIES):
             connection.execute(statement, given)

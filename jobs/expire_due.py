@@ -10,7 +10,7 @@ from webapp.database import unit_of_work
 
 log = structlog.get_logger()
 
-CHUNK = 500
+CHUNK = 2_000
 # Below the job's timeout; what is left over is for the next run, or for another worker's that began meanwhile.
 LONGEST_SECONDS = 240.0
 

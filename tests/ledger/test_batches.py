@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 
 from tests.conftest import TestServers
 from tests.ledger.asking import HOUR, T0
-from tests.ledger.twins import ACTOR, FEATURES, PASTS, at, attempt, findings_of, make_twins, outcome_of, state_of
+from tests.ledger.twins import (
+    ACTOR,
+    FEATURES,
+    PASTS,
+    at,
+    attempt,
+    findings_of,
+    make_account,
+    make_twins,
+    outcome_of,
+    state_of,
+)
 from webapp import ledger
 from webapp.database import sqlalchemy_url
 
@@ -125,3 +136,55 @@ def test_a_batch_of_grants_does_what_single_grants_in_its_order_do(
         lambda session, ids: ledger.grant_many(session, items=[ledger.GrantItem(**item) for item in items(ids)]),
         lambda session, ids: [attempt(session, lambda item=item: ledger.grant(session, **item)) for item in items(ids)],
     )
+
+
+def test_a_batch_of_too_many_is_refused_whole(clocked_engine: Engine) -> None:
+    spend = ledger.SpendItem(account_id=1, amount=1, idempotency_key="k", actor=ACTOR)
+    grant = ledger.GrantItem(account_id=1, amount=1, source="s", actor=ACTOR)
+    with at(clocked_engine, T0) as session:
+        for call, items in ((ledger.spend_many, [spend] * 1_001), (ledger.grant_many, [grant] * 10_001)):
+            with pytest.raises(ledger.InvalidRequest) as refused:
+                call(session, items=items)
+            assert refused.value.field == "items"
+        assert ledger.spend_many(session, items=[]) == ledger.grant_many(session, items=[]) == []
+
+
+def test_an_item_that_no_column_can_hold_is_refused_alone(clocked_engine: Engine) -> None:
+    account_id = make_account(clocked_engine, overdraft_limit=9, past=[])
+    texts = ["good", "b\0d", "gööd"]
+    with at(clocked_engine, T0) as session:
+        items = [
+            ledger.SpendItem(
+                account_id=account_id,
+                amount=1,
+                idempotency_key=f"k{n}",
+                actor=ACTOR,
+                description=one,
+                metadata={"x": one},
+            )
+            for n, one in enumerate(texts)
+        ]
+        first, second, third = ledger.spend_many(session, items=items)
+    assert isinstance(second, ledger.InvalidRequest)
+    assert isinstance(first, ledger.Written)
+    assert isinstance(third, ledger.Written)
+    assert (third.entry.seq, third.entry.description, third.entry.metadata) == (2, "gööd", {"x": "gööd"})
+
+
+def test_a_single_spend_and_an_item_of_a_batch_are_one_request(clocked_engine: Engine) -> None:
+    account_id = make_account(clocked_engine, overdraft_limit=9, past=[])
+    request = {"account_id": account_id, "amount": 1, "idempotency_key": "k", "actor": ACTOR, "metadata": {"a": 1.5}}
+    with at(clocked_engine, T0) as session:
+        single = ledger.spend(session, **request)
+        [replay] = ledger.spend_many(session, items=[ledger.SpendItem(**request)])
+        [conflict] = ledger.spend_many(session, items=[ledger.SpendItem(**{**request, "amount": 2})])
+    assert replay == ledger.Written(entry=single.entry, replayed=True)
+    assert isinstance(conflict, ledger.IdempotencyKeyReused)
+
+
+def test_callers_who_watch_balances_learn_of_every_account_of_a_batch(clocked_engine: Engine) -> None:
+    ids = [make_account(clocked_engine, overdraft_limit=0, past=[]) for _ in range(3)]
+    items = [ledger.GrantItem(account_id=one, amount=1, source="s", actor=ACTOR) for one in ids]
+    with at(clocked_engine, T0) as session:
+        ledger.grant_many(session, items=items)
+        assert ledger.take_changed(session) == set(ids)
