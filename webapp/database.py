@@ -249,4 +249,4 @@ def _drop_functions(connection: Connection, which: str) -> None:
         )
     ).scalars()
     for signature in signatures.all():
-        connection.execute(text(f"DROP FUNCTION {signature} CASCADE"))
+        connection.execute(text(f"DROP ROUTINE IF EXISTS {signature} CASCADE"))
