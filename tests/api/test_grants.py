@@ -1,7 +1,9 @@
 """Giving credits, once."""
 
 from datetime import timedelta
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.api.conftest import Caller, assert_problem
@@ -98,6 +100,11 @@ def test_credits_that_expired_are_in_no_balance(caller: Caller) -> None:
         ({"expires_at": "tomorrow"}, "expires_at"),
         ({"expires_at": "2026-02-30T00:00:00Z"}, "expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at"),
+        ({"features": ["image", "no-such-feature", "none"]}, "features.1"),
+        ({"features": ["\ufffd" * 100]}, "features.0"),
+        ({"occurred_at": 5}, "occurred_at"),
+        ({"occurred_at": "yesterday"}, "occurred_at"),
+        ({"occurred_at": "2999-01-01T00:00:00Z"}, "occurred_at"),
         ({"cost_minor": 5}, "cost_minor"),
         ({"source": "purchase"}, "source"),
     ],
@@ -115,3 +122,44 @@ def test_a_balance_beyond_what_can_be_counted_is_refused(caller: Caller) -> None
         caller.post("/grants", {"account": name, "amount": 10**15, "reason": "x"}).status_code for _ in range(3)
     }
     assert statuses == {201}
+
+
+def test_an_unknown_feature_is_named_in_the_refusal(caller: Caller) -> None:
+    name = caller.new_account()
+    body = {"account": name, "amount": 5, "reason": "x", "features": ["image", "imgae"]}
+    problem = assert_problem(caller.post("/grants", body), 400, "invalid_request", field="features.1")
+    assert "imgae" in problem["detail"]
+
+
+def test_a_grant_is_answered_again_after_its_feature_has_gone(
+    caller: Caller, superuser_connection: psycopg.Connection
+) -> None:
+    feature = f"gone-{uuid4().hex[:8]}"
+    superuser_connection.execute(
+        "INSERT INTO features (key, name, description, unit, position) VALUES (%s, 'Gone', '', 'x', 99)", [feature]
+    )
+    name = caller.new_account()
+    body = {"account": name, "amount": 5, "reason": "x", "features": [feature], "source_key": "s"}
+    first = caller.post("/grants", body, key="k")
+    assert first.status_code == 201, first.text
+    superuser_connection.execute("DELETE FROM features WHERE key = %s", [feature])
+    assert caller.post("/grants", body, key="k").data == first.data
+    assert caller.post("/grants", body, key="other").status_code == 200
+    new = caller.post("/grants", {**body, "source_key": "t"}, key="new")
+    assert_problem(new, 400, "invalid_request", field="features.0")
+
+
+def test_a_grant_told_late_counts_from_when_it_occurred(caller: Caller) -> None:
+    name = caller.new_account()
+    yesterday = (clock.now() - timedelta(days=1)).replace(microsecond=0)
+    noon = yesterday + timedelta(hours=1)
+    body = {"account": name, "amount": 5, "reason": "x", "occurred_at": yesterday.isoformat()}
+    entry = caller.post("/grants", body).get_json()
+    assert entry["occurred_at"] == yesterday.isoformat().replace("+00:00", "Z")
+    assert entry["booked_at"] > entry["occurred_at"]
+    assert caller.get(f"/accounts/{name}/balance", query_string={"at": noon.isoformat()}).get_json()["balance"] == 5
+    gone = caller.post("/grants", {**body, "amount": 7, "expires_at": noon.isoformat()})
+    assert gone.status_code == 201
+    assert caller.balance(name) == 5
+    during = caller.get(f"/accounts/{name}/balance", query_string={"at": yesterday.isoformat()}).get_json()
+    assert (during["balance"], during["available"]) == (12, 12)

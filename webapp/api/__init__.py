@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Blueprint, Flask
 
-from webapp.api import accounts, catalog, entries, estimates, grants, holds, spends
+from webapp.api import accounts, batches, catalog, entries, estimates, grants, holds, spends
 from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
 from webapp.api.identifiers import AccountIds
@@ -18,6 +18,7 @@ from webapp.extensions import csrf, db, limiter
 ENDPOINTS = (
     *accounts.ENDPOINTS,
     *spends.ENDPOINTS,
+    *batches.ENDPOINTS,
     *estimates.ENDPOINTS,
     *holds.ENDPOINTS,
     *grants.ENDPOINTS,

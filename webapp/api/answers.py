@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from webapp import ledger
+from webapp.api.fields import described_as
 from webapp.api.identifiers import hold_id
 from webapp.api.times import write_time
 
@@ -156,7 +157,7 @@ class RefusedItemAnswer(Answer):
     """An item of a batch that is refused, with the problem that it would have been answered by itself."""
 
     status: int
-    problem: Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/Problem"})]
+    problem: Annotated[dict[str, Any], described_as("Problem")]
 
 
 class BatchAnswer(Answer):

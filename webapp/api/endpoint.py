@@ -76,6 +76,7 @@ class Endpoint:
     problems: tuple[int, ...]
     read_body: Callable[[bytes], dict[str, Any]]
     most_body_bytes: int
+    parts: tuple[type[BaseModel], ...]
 
 
 def endpoint(
@@ -94,8 +95,12 @@ def endpoint(
     problems: tuple[int, ...] = (),
     read_body: Callable[[bytes], dict[str, Any]] = read_object,
     most_body_bytes: int = MOST_BODY_BYTES,
+    parts: tuple[type[BaseModel], ...] = (),
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
-    """Add the decorated function to `endpoints`. Any of `scopes` suffices; writes need an Idempotency-Key."""
+    """Add the decorated function to `endpoints`. Any of `scopes` suffices; writes need an Idempotency-Key.
+
+    `parts` are models that the body or the answer is described with, besides those that it is read or made with.
+    """
 
     def add(work: Callable[..., Reply]) -> Callable[..., Reply]:
         endpoints.append(
@@ -114,6 +119,7 @@ def endpoint(
                 problems=problems,
                 read_body=read_body,
                 most_body_bytes=most_body_bytes,
+                parts=parts,
             )
         )
         return work

@@ -13,8 +13,14 @@ from webapp.api.times import read_time
 
 MOST_CREDITS = 10**15
 MOST_METADATA_BYTES = 16 * 1024
+REFERS_TO = "x-schema"
 
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}", re.ASCII)
+
+
+def described_as(name: str) -> WithJsonSchema:
+    """The OpenAPI document refers to its schema of that name here."""
+    return WithJsonSchema({"type": "object", REFERS_TO: name})
 
 
 class Request(BaseModel):

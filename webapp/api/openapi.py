@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from webapp.api.endpoint import Endpoint
+from webapp.api.fields import REFERS_TO
 from webapp.api.keys import SCOPES
 from webapp.api.problems import MIMETYPE
 from webapp.api.query import Parameter
@@ -31,6 +32,7 @@ _MEANING = {
     429: "`rate_limited`: wait `Retry-After` seconds.",
     503: "`unavailable`: wait `Retry-After` seconds and send the same request again.",
 }
+_SCHEMAS = "#/components/schemas/"
 _PROBLEM = {
     "type": "object",
     "description": "What was refused and why (RFC 9457), in the language of Accept-Language.",
@@ -56,7 +58,7 @@ def describe(spec: dict[str, Any], endpoints: Iterable[Endpoint], *, base_url: s
     endpoints = list(endpoints)
     models: list[type[BaseModel]] = []
     for one in endpoints:
-        models += [model for model in (one.body, one.answer) if model is not None and model not in models]
+        models += [model for model in (one.body, one.answer, *one.parts) if model is not None and model not in models]
     references, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -73,7 +75,7 @@ def describe(spec: dict[str, Any], endpoints: Iterable[Endpoint], *, base_url: s
         "security": [{"key": []}],
         "paths": paths,
         "components": {
-            "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM},
+            "schemas": {**_linked(definitions.get("$defs", {})), "Problem": _PROBLEM},
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -83,6 +85,15 @@ def describe(spec: dict[str, Any], endpoints: Iterable[Endpoint], *, base_url: s
             },
         },
     }
+
+
+def _linked(schema: Any) -> Any:
+    """`schema` with a reference wherever one is meant (`described_as`)."""
+    if isinstance(schema, dict):
+        if REFERS_TO in schema:
+            return {"$ref": _SCHEMAS + schema[REFERS_TO]}
+        return {name: _linked(inner) for name, inner in schema.items()}
+    return [_linked(inner) for inner in schema] if isinstance(schema, list) else schema
 
 
 def _operation(one: Endpoint, schemas: dict[type[BaseModel], Any]) -> dict[str, Any]:
@@ -121,7 +132,7 @@ def _success(status: int, schema: dict[str, Any]) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     return {
         "description": _MEANING[status],
-        "content": {MIMETYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {MIMETYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
     }
 
 

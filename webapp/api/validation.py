@@ -68,6 +68,8 @@ def _sentence_of_ours(kind: str, *, field: str) -> Any:
         return _("“%(field)s” must not be longer than 16 KB or nested deeper than 31 levels.", field=field)
     if kind == "either":
         return _("Give either “feature”, with a quantity if you like, or “amount” with a “description”.")
+    if kind == "idempotency_key":
+        return _("“%(field)s” must be 1 to 255 printable characters.", field=field)
     if kind == "void_instead":
         return _("“%(field)s” must be at least 1: to charge nothing, void the hold.", field=field)
     if kind == "no_dimensions":

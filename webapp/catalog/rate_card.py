@@ -1,5 +1,6 @@
 """The rate card: what each feature costs in credits, versioned, so that an old charge can always be explained."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -131,13 +132,38 @@ def quote(session: Session, *, feature: str, quantity: int = 1) -> Quote:
     Raises UnknownFeature, and QuantityOutOfBounds for anything but a whole number from 1 to 10^15 or a cost above
     10^15 credits.
     """
+    _refuse_out_of_bounds(quantity)
+    return _quoted(_rates(session, [feature]).get(feature), feature, quantity)
+
+
+def quote_many(
+    session: Session, *, wanted: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], "Quote | UnknownFeature | QuantityOutOfBounds"]:
+    """What `quote` returns, or would raise, for each (feature, quantity), in one statement for all of them."""
+    rates = _rates(session, {feature for feature, _quantity in wanted})
+    quotes: dict[tuple[str, int], Quote | UnknownFeature | QuantityOutOfBounds] = {}
+    for feature, quantity in wanted:
+        try:
+            _refuse_out_of_bounds(quantity)
+            quotes[feature, quantity] = _quoted(rates.get(feature), feature, quantity)
+        except (UnknownFeature, QuantityOutOfBounds) as refusal:
+            quotes[feature, quantity] = refusal
+    return quotes
+
+
+def _refuse_out_of_bounds(quantity: object) -> None:
     if type(quantity) is not int or not 1 <= quantity <= MOST_CREDITS:
         raise QuantityOutOfBounds(quantity)
-    rate = None
-    if "\x00" not in feature:
-        rate = session.scalars(
-            select(Rate).where(Rate.feature == feature, Rate.version == _version_in_force())
-        ).one_or_none()
+
+
+def _rates(session: Session, features: Collection[str]) -> dict[str, Rate]:
+    """The rates in force of those of `features` that have one."""
+    storable = [feature for feature in features if "\x00" not in feature]
+    found = session.scalars(select(Rate).where(Rate.feature.in_(storable), Rate.version == _version_in_force()))
+    return {rate.feature: rate for rate in found}
+
+
+def _quoted(rate: Rate | None, feature: str, quantity: int) -> Quote:
     if rate is None:
         raise UnknownFeature(feature)
     credits = quantity * rate.credits_per_unit

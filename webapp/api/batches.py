@@ -1,0 +1,179 @@
+"""Many spends in one request, each with its own idempotency key and its own outcome."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any
+
+from flask_babel import gettext as _
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.api.answers import BatchAnswer, ChargedItemAnswer, RefusedItemAnswer, entry_answer
+from webapp.api.endpoint import LONGEST_KEY, Call, Endpoint, Reply, endpoint
+from webapp.api.fields import Request, described_as
+from webapp.api.identifiers import find_account_ids
+from webapp.api.pricing import BOOKED_BEFORE, Price, quantity_out_of_bounds, unknown_feature
+from webapp.api.problems import Problem, body_of, invalid
+from webapp.api.refusals import account_not_found, problem_of_refusal
+from webapp.api.spends import SpendRequest, refuse_stale
+from webapp.api.strict_json import Refused, read_batch, too_deep
+from webapp.api.validation import validated
+from webapp.catalog.rate_card import QuantityOutOfBounds, Quote, UnknownFeature, quote_many
+
+ENDPOINTS: list[Endpoint] = []
+
+Result = ChargedItemAnswer | RefusedItemAnswer
+
+MOST_ITEMS = 1_000
+MOST_BODY_BYTES = 4 * 1024 * 1024
+
+
+def _key(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise PydanticCustomError("idempotency_key", "must be printable")
+    return value.strip()
+
+
+class BatchItem(SpendRequest):
+    """A spend and the idempotency key that names it."""
+
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=LONGEST_KEY), AfterValidator(_key)]
+
+
+class BatchRequest(Request):
+    """Up to 1,000 spends of any accounts; those of one account happen in the order given."""
+
+    # Each item is read by itself, so that a malformed one harms no other.
+    items: Annotated[list[Annotated[Any, described_as("BatchItem")]], Field(min_length=1, max_length=MOST_ITEMS)]
+
+
+@endpoint(
+    ENDPOINTS,
+    "POST",
+    "/spends/batch",
+    scopes=("credits:spend",),
+    body=BatchRequest,
+    answer=BatchAnswer,
+    is_write=False,  # each item has a key of its own
+    problems=(409,),
+    read_body=read_batch,
+    most_body_bytes=MOST_BODY_BYTES,
+    parts=(BatchItem,),
+)
+def create_spends(session: Session, call: Call[BatchRequest]) -> Reply:
+    """Up to 1,000 spends at once: each is charged or refused as it would be by itself, and harms no other."""
+    read = [_read(item, place) for place, item in enumerate(call.body.items)]
+    items = [one for one in read if isinstance(one, BatchItem)]
+    outcomes = iter(_charge(session, items, actor=call.actor))
+    results = [next(outcomes) if isinstance(one, BatchItem) else _refused(one) for one in read]
+    return Reply(body=BatchAnswer.model_construct(results=results))
+
+
+def _read(item: Any, place: int) -> BatchItem | Problem:
+    if isinstance(item, Refused):
+        return item.problem
+    if not isinstance(item, dict):
+        field = f"items.{place}"
+        return invalid(_("“%(field)s” must be an object.", field=field), field=field)
+    try:
+        return validated(BatchItem, item)
+    except Problem as problem:
+        return problem
+    except RecursionError:
+        return too_deep()
+
+
+def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[Result]:
+    """What became of each item; all that can be asked of the ledger is asked in one statement."""
+    spends = _as_spends(session, items, actor=actor)
+    outcomes = iter(ledger.spend_many(session, items=[one for one in spends if isinstance(one, ledger.SpendItem)]))
+    results: list[Result] = []
+    for item, spend in zip(items, spends, strict=True):
+        outcome = spend if isinstance(spend, Problem) else next(outcomes)
+        if isinstance(outcome, Problem):
+            results.append(_refused(outcome))
+        elif isinstance(outcome, ledger.LedgerRefusal):
+            results.append(_refused(problem_of_refusal(outcome)))
+        else:
+            entry = entry_answer(outcome.entry, external_id=item.account)
+            results.append(ChargedItemAnswer.model_construct(status=201, replayed=outcome.replayed, entry=entry))
+    return results
+
+
+def _refused(problem: Problem) -> RefusedItemAnswer:
+    return RefusedItemAnswer.model_construct(status=problem.status, problem=body_of(problem))
+
+
+def _as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[ledger.SpendItem | Problem]:
+    """Each item with its account and price, or why there is none; a fixed number of statements for all of them."""
+    accounts = find_account_ids(session, external_ids={item.account for item in items})
+    quotes = quote_many(session, wanted={(item.feature, item.quantity) for item in items if item.feature is not None})
+    spends: list[ledger.SpendItem | Problem] = []
+    doubtful: list[int] = []
+    for place, item in enumerate(items):
+        try:
+            if item.account not in accounts:
+                raise account_not_found()
+            doubtful.append(place)
+            price = _price(item, quotes)
+            refuse_stale(item)
+            doubtful.pop()
+        except Problem as problem:
+            spends.append(problem)
+        else:
+            spends.append(_as_spend(item, account_id=accounts[item.account], price=price, actor=actor))
+    # What was booked once is answered again, even if the feature is gone or the moment too old by now.
+    keys = {place: (accounts[items[place].account], items[place].idempotency_key) for place in doubtful}
+    used = _used_keys(session, keys.values())
+    for place, (account_id, key) in keys.items():
+        if (account_id, key) in used:
+            spends[place] = _as_spend(items[place], account_id=account_id, price=BOOKED_BEFORE, actor=actor)
+    return spends
+
+
+def _price(item: BatchItem, quotes: Mapping[tuple[str, int], Quote | UnknownFeature | QuantityOutOfBounds]) -> Price:
+    if item.amount is not None:
+        return Price(credits=item.amount)
+    assert item.feature is not None
+    quoted = quotes[item.feature, item.quantity]
+    if isinstance(quoted, UnknownFeature):
+        raise unknown_feature()
+    if isinstance(quoted, QuantityOutOfBounds):
+        raise quantity_out_of_bounds()
+    return Price(credits=quoted.credits, quoted=quoted)
+
+
+def _as_spend(item: BatchItem, *, account_id: int, price: Price, actor: str) -> ledger.SpendItem:
+    """As a single spend would ask for it, so that one repeats the other."""
+    return ledger.SpendItem(
+        account_id=account_id,
+        amount=price.credits,
+        idempotency_key=item.idempotency_key,
+        actor=actor,
+        feature=item.feature,
+        quantity=item.quantity if item.feature else None,
+        partial=item.partial,
+        description=item.description or "",
+        reference=item.reference,
+        metadata=item.metadata,
+        pricing=price.pricing,
+        occurred_at=item.occurred_at,
+        request=item.model_dump(mode="json", exclude={"idempotency_key"}),
+    )
+
+
+_USED = text(
+    "SELECT e.account_id, e.idempotency_key"
+    " FROM unnest(CAST(:account_ids AS bigint[]), CAST(:keys AS text[])) AS wanted (account_id, key)"
+    " JOIN ledger.entries_v e ON e.account_id = wanted.account_id AND e.idempotency_key = wanted.key"
+)
+
+
+def _used_keys(session: Session, wanted: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    if not wanted:
+        return set()
+    account_ids, keys = zip(*wanted, strict=True)
+    rows = session.execute(_USED, {"account_ids": list(account_ids), "keys": list(keys)})
+    return {(row.account_id, row.idempotency_key) for row in rows}
