@@ -43,6 +43,7 @@ DECISIONS, where the written rules leave room:
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tests.ledger.model_reads import Reads
 from tests.ledger.model_words import (
@@ -98,3 +99,10 @@ class Account(Reads):
     """An account by the rules. What it remembers: `model_book`; what time does to it: `model_due`; what one may ask
     of it: `model_grants`, `model_spends`, `model_holds`; what it says: `model_reads`.
     """
+
+    def choose_spend_order(self, *, now: datetime, order: str) -> None:
+        """Of equal expiry, free or paid credits first, from now on. What a hold has pinned stays pinned."""
+        self.spend_order = order
+
+    def set_overdraft_limit(self, *, now: datetime, limit: int) -> None:
+        self.overdraft_limit = limit

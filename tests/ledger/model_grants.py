@@ -68,7 +68,8 @@ class Grants(Due):
         self, *, now: datetime, grant_id: int, cap: int, source_key: str, expires_at: datetime | None = None
     ) -> Result | None:
         """What of the grant was lost to time, up to `cap`, is granted anew and burnt before its like."""
-        check_amount(cap)
+        if cap < 0:
+            raise InvalidRequest
         content = ("rollover", grant_id)
         if replay := self.find_granted(source_key, content):
             return replay

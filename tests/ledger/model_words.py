@@ -1,6 +1,6 @@
 """The words of the model: what an account is made of, and how it refuses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 LARGEST_AMOUNT = 10**15
@@ -153,13 +153,13 @@ class Hold:
     slices: tuple[Draw, ...]  # what it pins, in burn order, positive
     feature: str | None
     placed_at: datetime
-    placed_after: int  # the seq of the account's newest entry then
     expires_at: datetime  # exclusive
+    placed_after: int = field(compare=False)  # the seq of the account's newest entry then
     idempotency_key: str | None = None
     state: str = "open"
     captured: int = 0  # of its amount, what a spend took in the end
     closed_at: datetime | None = None
-    closed_after: int | None = None  # the seq of the account's newest entry then; a capture's own entry
+    closed_after: int | None = field(default=None, compare=False)  # the same; of a captured one its own entry
 
     def has_lapsed(self, now: datetime) -> bool:
         return self.state == "open" and self.expires_at <= now
