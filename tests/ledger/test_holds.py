@@ -239,7 +239,7 @@ def test_one_key_names_one_request_whatever_it_asks_for(account: Account, earlie
     account.spend(now=T0, amount=10)
     one, other = hold(account, 9), hold(account, 9)
     ask(account, earlier, amount=1, number=one.number)
-    entries, holds = account.entries, account.holds
+    entries, holds = list(account.entries), dict(account.holds)
     with pytest.raises(IdempotencyKeyReused):
         ask(account, later, amount=2, number=other.number)
     assert (account.entries, account.holds) == (entries, holds)
