@@ -427,7 +427,8 @@ def test_failed_refund_gives_the_charge_back(sandbox: Sandbox) -> None:
     assert sandbox.api.refunds.retrieve(refund.id).status == "failed"
     after = sandbox.api.charges.retrieve(charge.id)
     assert (after.amount_refunded, after.refunded) == (0, False)
-    assert sandbox.event_types()[-3:] == ["refund.updated", "refund.failed", "charge.updated"]
+    told = ["refund.updated", "charge.refund.updated", "refund.failed", "charge.updated"]
+    assert sandbox.event_types()[-4:] == told
 
 
 # ---------------------------------------------------------------- expanding, time, restart

@@ -156,6 +156,7 @@ def test_every_event_that_payments_send_was_compared(eventful: Sandbox) -> None:
     assert sent == {
         "charge.failed",
         "charge.pending",
+        "charge.refund.updated",
         "charge.refunded",
         "charge.succeeded",
         "charge.updated",

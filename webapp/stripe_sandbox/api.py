@@ -5,7 +5,6 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, Response, request
@@ -17,10 +16,9 @@ from webapp.stripe_sandbox.expand import expand
 from webapp.stripe_sandbox.form import Nested, decode_form
 from webapp.stripe_sandbox.idempotency import SavedAnswer, save_answer, saved_answer
 from webapp.stripe_sandbox.operations import Call, Operation
+from webapp.stripe_sandbox.outages import OpenStore, drop_answer, suffer_outage
 from webapp.stripe_sandbox.params import read_params
 from webapp.stripe_sandbox.store import Cause, Store, new_id
-
-OpenStore = Callable[[Cause], AbstractContextManager[Store]]
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -48,11 +46,13 @@ def _view_of(
         request_id = new_id("req", length=14)
         try:
             _require_key(api_key)
-            answer, replayed = _answer(operation, id=id, open_store=open_store, request_id=request_id)
+            answer, replayed, dropped = _answer(operation, id=id, open_store=open_store, request_id=request_id)
         except StripeError as error:
-            answer, replayed = _refusal(error, request_id=request_id), False
-        if operation.method == "POST":
+            answer, replayed, dropped = _refusal(error, request_id=request_id), False, False
+        if operation.method != "GET":
             wake()
+            if dropped and drop_answer(open_store, request.environ):
+                return Response(status=500)
         response = _json_response(answer.body, status=answer.status, request_id=request_id)
         key = request.headers.get("Idempotency-Key")
         if key and operation.method == "POST":
@@ -65,19 +65,21 @@ def _view_of(
     return view
 
 
-def _answer(operation: Operation, *, id: str, open_store: OpenStore, request_id: str) -> tuple[SavedAnswer, bool]:
+def _answer(operation: Operation, *, id: str, open_store: OpenStore, request_id: str) -> tuple[SavedAnswer, bool, bool]:
+    """The answer, whether it is a replay, and whether the next answers are to be lost."""
     raw = _decoded_params(operation.method)
     key = request.headers.get("Idempotency-Key") if operation.method == "POST" else None
     with open_store(Cause(request_id=request_id, idempotency_key=key)) as store:
+        dropped = suffer_outage(store).drop_answers > 0
         if key:
             saved = saved_answer(store, key=key, path=request.path, params=raw)
             if saved is not None:
-                return saved, True
+                return saved, True, dropped
         params = read_params(operation.params, raw)
         answer = _execute(operation, store=store, id=id, params=params, request_id=request_id)
         if key:
             save_answer(store, key=key, path=request.path, params=raw, answer=answer)
-        return answer, False
+        return answer, False, dropped
 
 
 def _execute(operation: Operation, *, store: Store, id: str, params: dict[str, Any], request_id: str) -> SavedAnswer:
@@ -85,7 +87,12 @@ def _execute(operation: Operation, *, store: Store, id: str, params: dict[str, A
     paths = params.pop("expand", [])
     try:
         with store.connection.transaction():
-            shown = expand(store, operation.run(Call(store=store, id=id, params=params)), paths)
+            try:
+                shown = expand(store, operation.run(Call(store=store, id=id, params=params)), paths)
+            except StripeError as error:
+                if not error.kept:
+                    raise
+                return _refusal(error, request_id=request_id)
     except StripeError as error:
         if not error.saved:
             raise

@@ -12,13 +12,13 @@ from flask import Blueprint, Response, jsonify, make_response, redirect, render_
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from webapp.stripe_sandbox.api import OpenStore
 from webapp.stripe_sandbox.delivery import Deliverer
 from webapp.stripe_sandbox.errors import StripeError, no_such
 from webapp.stripe_sandbox.events import send_again
 from webapp.stripe_sandbox.faults import BadFault, change_faults, read_faults
 from webapp.stripe_sandbox.local_only import require_own_page
 from webapp.stripe_sandbox.money import format_money
+from webapp.stripe_sandbox.outages import OpenStore
 from webapp.stripe_sandbox.payments import expire_session, is_payable, settle
 from webapp.stripe_sandbox.resources.refunds import fail_refund, refund_charge
 from webapp.stripe_sandbox.store import Cause, Store, Stored

@@ -1,4 +1,4 @@
-"""Does what is due: settles delayed payments, expires sessions, sends webhooks and retries them.
+"""Does what is due: see `due.py`; and sends webhooks and retries them.
 
 All of it is found in PostgreSQL, so that a restart loses nothing; one thread looks once a second and at
 once when a request says that something changed. What is due is told by the sandbox's clock, but a
@@ -21,10 +21,10 @@ import psycopg
 import structlog
 from psycopg.types.json import Jsonb
 
+from webapp.stripe_sandbox.due import do_next
 from webapp.stripe_sandbox.faults import Faults, read_faults
-from webapp.stripe_sandbox.payments import do_due
 from webapp.stripe_sandbox.signature import sign
-from webapp.stripe_sandbox.store import Store, Stored
+from webapp.stripe_sandbox.store import Store
 
 POLL_SECONDS = 1.0
 TIMEOUT_SECONDS = 10
@@ -97,13 +97,13 @@ class Deliverer:
 
     def run_due(self) -> int:
         """Everything that is due now has been done once; how many webhooks were sent."""
-        self._do_due_sessions()
+        self._do_due_things()
         return self._deliver_due()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()
-            for step in (self._do_due_sessions, self._deliver_due):
+            for step in (self._do_due_things, self._deliver_due):
                 try:
                     step()
                 except psycopg.Error as error:
@@ -121,13 +121,11 @@ class Deliverer:
             self._send_all(batch, faults)
             sent += len(batch)
 
-    def _do_due_sessions(self) -> None:
-        while True:
+    def _do_due_things(self) -> None:
+        going = True
+        while going and not self._stopping.is_set():
             with self._open_store() as store:
-                session = _next_due(store)
-                if session is None:
-                    return
-                do_due(store, session)
+                going = do_next(store)
 
     def _claim(self) -> tuple[list[Claimed], Faults]:
         with self._open_store() as store:
@@ -165,15 +163,6 @@ def retry_seconds(attempts: int) -> int | None:
     if attempts <= 20:
         return 60
     return 3_600 if attempts <= 90 else None
-
-
-def _next_due(store: Store) -> Stored | None:
-    row = store.connection.execute(
-        "SELECT seq, id, type, data, private, due_at FROM stripe_sandbox.objects"
-        " WHERE due_at <= %s AND type = 'checkout.session' ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED",
-        [store.now],
-    ).fetchone()
-    return Stored(*row) if row else None
 
 
 def _post(url: str, body: str, *, signature: str) -> Answer:

@@ -9,7 +9,7 @@ INVALID_REQUEST = "invalid_request_error"
 
 
 class StripeError(Exception):
-    """A refusal as the API words it. Nothing was written when it is raised."""
+    """A refusal as the API words it. Nothing was written when it is raised, unless it says `kept`."""
 
     def __init__(
         self,
@@ -20,6 +20,8 @@ class StripeError(Exception):
         code: str | None = None,
         param: str | None = None,
         saved: bool = False,
+        kept: bool = False,
+        more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -28,6 +30,8 @@ class StripeError(Exception):
         self.code = code
         self.param = param
         self.saved = saved  # raised after execution began: an idempotency key remembers it
+        self.kept = kept  # what was written stays: a declined card leaves its charge and its events
+        self.more = more or {}  # further keys of the error, such as the payment intent that failed
 
     def to_json(self, *, request_log_url: str) -> dict[str, Any]:
         error: dict[str, Any] = {"message": self.message, "type": self.type}
@@ -37,6 +41,7 @@ class StripeError(Exception):
         if self.param is not None:
             error["param"] = self.param
         error["request_log_url"] = request_log_url
+        error |= self.more
         return {"error": error}
 
 
@@ -69,6 +74,16 @@ def no_such(type: str, id: str, *, param: str, status: int = 404) -> StripeError
 def refused(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:
     """The request was well formed; the state of things forbids it. A replayed key gets it again."""
     return StripeError(message, code=code, param=param, saved=True)
+
+
+def card_declined(
+    code: str, message: str, *, decline_code: str | None = None, more: dict[str, Any] | None = None
+) -> StripeError:
+    """402 `card_error`: the attempt was made and stays on record."""
+    told: dict[str, Any] = {"decline_code": decline_code} if decline_code else {}
+    return StripeError(
+        message, status=402, type="card_error", code=code, saved=True, kept=True, more=told | (more or {})
+    )
 
 
 def no_key() -> StripeError:

@@ -1,4 +1,4 @@
-"""What the sandbox does to webhooks on request: duplicate, delay, reorder, lose, pause."""
+"""What goes wrong on request: webhooks duplicated, delayed, shuffled, lost; the API down, slow or strict."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +16,13 @@ class Faults:
     lose: float = 0  # below 1: the share of events lost; 1 and above: how many of the next ones
     paused: bool = False  # nothing is sent until it is false again
     concurrency: int = 1  # how many requests run at once
-    settle_seconds: float = 5  # when a delayed payment is decided, by the sandbox's clock
+    settle_seconds: float = 5  # when a delayed payment or refund is decided, by the sandbox's clock
+    finalize_seconds: float = 0  # how long a renewal's invoice stays a draft; Stripe's is an hour
+    after_retries: str = "cancel"  # what becomes of a subscription whose invoice no retry could collect
+    down: bool = False  # every API call is answered 503
+    slow_seconds: float = 0  # how long each API call waits before it is looked at, in real seconds
+    rate_limit: int = 0  # how many of the next API calls are answered 429
+    drop_answers: int = 0  # how many of the next writes are carried out and never answered
 
 
 class BadFault(ValueError):
@@ -29,8 +35,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     "lose": (0, 1_000_000),
     "concurrency": (1, 16),
     "settle_seconds": (0, 31_536_000),
+    "finalize_seconds": (0, 259_200),
+    "slow_seconds": (0, 120),
+    "rate_limit": (0, 1_000_000),
+    "drop_answers": (0, 1_000_000),
 }
-WHOLE = ("duplicate", "concurrency")
+WHOLE = ("duplicate", "concurrency", "rate_limit", "drop_answers")
+SWITCHES = ("reorder", "paused", "down")
+CHOICES = {"after_retries": ("cancel", "unpaid", "past_due")}
 
 
 def read_faults(connection: psycopg.Connection[TupleRow], *, lock: bool = False) -> Faults:
@@ -59,9 +71,12 @@ def check_faults(changes: Any) -> dict[str, Any]:
     if not isinstance(changes, dict):
         raise BadFault("The settings are a JSON object.")
     for name, value in changes.items():
-        if name in ("reorder", "paused"):
+        if name in SWITCHES:
             if not isinstance(value, bool):
                 raise BadFault(f"{name} is true or false.")
+        elif name in CHOICES:
+            if value not in CHOICES[name]:
+                raise BadFault(f"{name} is one of {', '.join(CHOICES[name])}.")
         elif name in LIMITS:
             _check_number(name, value)
         else:

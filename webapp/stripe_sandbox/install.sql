@@ -43,3 +43,5 @@ CREATE TABLE IF NOT EXISTS stripe_sandbox.settings (
     faults   jsonb NOT NULL DEFAULT '{}'::jsonb
 );
 INSERT INTO stripe_sandbox.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
+ALTER TABLE stripe_sandbox.settings ADD COLUMN IF NOT EXISTS advanced_by interval NOT NULL DEFAULT '0 s';
+ALTER TABLE stripe_sandbox.deliveries ADD COLUMN IF NOT EXISTS endpoint_id text;  -- NULL: the configured one

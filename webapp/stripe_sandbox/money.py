@@ -38,19 +38,20 @@ def format_money(amount: int, currency: str, *, german: bool = False) -> str:
     return f"{sign}{symbol}{digits}"
 
 
-def require_chargeable(amount: int, currency: str, *, param: str) -> None:
+def require_chargeable(
+    amount: int, currency: str, *, param: str, what: str = "The Checkout Session's total amount due"
+) -> None:
     """Raises StripeError when Stripe would not charge so little or so much; 0 needs no charge."""
     smallest = SMALLEST.get(currency, 50 if decimals_of(currency) == 2 else 1)
     if 0 < amount < smallest:
         raise StripeError(
-            "The Checkout Session's total amount due must add up to at least "
-            f"{format_money(smallest, currency)} {currency}",
+            f"{what} must add up to at least {format_money(smallest, currency)} {currency}",
             code="amount_too_small",
             param=param,
         )
     if amount > LARGEST:
         raise StripeError(
-            f"The Checkout Session's total amount must be no more than {format_money(LARGEST, currency)}",
+            f"{what} must be no more than {format_money(LARGEST, currency)}",
             code="amount_too_large",
             param=param,
         )

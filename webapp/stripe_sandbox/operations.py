@@ -37,6 +37,11 @@ def create(
     return Operation("POST", path, shape({**fields, "expand": EXPAND}, required=required), run)
 
 
+def delete(path: str, run: Callable[[Call], dict[str, Any]], fields: Mapping[str, Reader] | None = None) -> Operation:
+    """A DELETE: its parameters are in the query string."""
+    return Operation("DELETE", path, shape({**(fields or {}), "expand": EXPAND}), run)
+
+
 def list_of(path: str, run: Callable[[Call], dict[str, Any]], fields: Mapping[str, Reader] | None = None) -> Operation:
     """A GET of pages, with `created` where nothing else is said."""
     filters = {"created": range_of_time()} if fields is None else fields
@@ -47,7 +52,8 @@ def retrieve(path: str, *, type: str, param: str = "id") -> Operation:
     """A GET of one object by its id."""
 
     def run(call: Call) -> dict[str, Any]:
-        return found(call, type=type, param=param).data
+        gone = call.store.find(f"deleted_{type}", call.id)
+        return gone.data if gone else found(call, type=type, param=param).data
 
     return Operation("GET", path, shape({"expand": EXPAND}), run)
 

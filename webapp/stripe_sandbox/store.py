@@ -1,7 +1,8 @@
 """The sandbox's objects in PostgreSQL: one request or one due thing works with one Store.
 
 A Store belongs to one open database transaction, which its maker commits or rolls back. Locks are taken
-session first, then payment intent, charge and refund, so that two of them never wait for each other.
+session first, then subscription, invoice, customer, payment or setup intent, charge, refund and dispute, so
+that two of them never wait for each other.
 """
 
 import copy
@@ -10,12 +11,13 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+T = TypeVar("T")
 ALPHABET = string.ascii_letters + string.digits
 
 
@@ -50,6 +52,8 @@ class Store:
     base_url: str
     endpoint: str | None  # where events go; None: nowhere
     cause: Cause = field(default_factory=Cause)
+    # what this transaction made or locked: one instance each, so that no two hands save different states
+    held: dict[str, Stored] = field(default_factory=dict)
 
     @property
     def timestamp(self) -> int:
@@ -69,12 +73,16 @@ class Store:
             [data["id"], data["object"], self.now, Jsonb(data), Jsonb(private or {}), due_at],
         ).fetchone()
         assert row is not None
-        return Stored(row[0], data["id"], data["object"], data, private or {}, due_at)
+        stored = Stored(row[0], data["id"], data["object"], data, private or {}, due_at)
+        self.held[stored.id] = stored
+        return stored
 
     def find(self, type: str, id: str) -> Stored | None:
         """The object, not locked."""
         if "\x00" in id:
             return None
+        if id in self.held:
+            return self.held[id] if self.held[id].type == type else None
         row = self.connection.execute(
             "SELECT seq, id, type, data, private, due_at FROM stripe_sandbox.objects WHERE id = %s AND type = %s",
             [id, type],
@@ -82,6 +90,8 @@ class Store:
         return Stored(*row) if row else None
 
     def find_any(self, id: str) -> Stored | None:
+        if id in self.held:
+            return self.held[id]
         row = self.connection.execute(
             "SELECT seq, id, type, data, private, due_at FROM stripe_sandbox.objects WHERE id = %s", [id]
         ).fetchone()
@@ -91,12 +101,17 @@ class Store:
         """The object as it is now, locked until the transaction ends."""
         if "\x00" in id:
             return None
+        if id in self.held:
+            return self.held[id] if self.held[id].type == type else None
         row = self.connection.execute(
             "SELECT seq, id, type, data, private, due_at FROM stripe_sandbox.objects"
             " WHERE id = %s AND type = %s FOR UPDATE",
             [id, type],
         ).fetchone()
-        return Stored(*row) if row else None
+        if row is None:
+            return None
+        self.held[id] = Stored(*row)
+        return self.held[id]
 
     def save(self, stored: Stored) -> None:
         """What was changed in the object is written; the caller holds its lock."""
@@ -105,6 +120,16 @@ class Store:
             [Jsonb(stored.data), Jsonb(stored.private), stored.due_at, stored.id],
         )
 
+    def delete(self, stored: Stored) -> dict[str, Any]:
+        """What a retrieve of the id answers from now on; lists and other objects no longer find it."""
+        gone = {"id": stored.id, "object": stored.data["object"], "deleted": True}
+        self.connection.execute(
+            "UPDATE stripe_sandbox.objects SET type = 'deleted_' || type, data = %s, due_at = NULL WHERE id = %s",
+            [Jsonb(gone), stored.id],
+        )
+        self.held.pop(stored.id, None)
+        return gone
+
     def match(self, type: str, wanted: Mapping[str, Any], *, limit: int = 100) -> list[Stored]:
         """The newest objects that contain `wanted`, newest first."""
         rows = self.connection.execute(
@@ -112,11 +137,17 @@ class Store:
             " WHERE type = %s AND data @> %s ORDER BY seq DESC LIMIT %s",
             [type, Jsonb(dict(wanted)), limit],
         ).fetchall()
-        return [Stored(*row) for row in rows]
+        return [self.held.get(row[1], Stored(*row)) for row in rows]
+
+    def require(self, type: str, id: str) -> Stored:
+        """The object, locked; the caller knows that it exists."""
+        stored = self.lock(type, id)
+        assert stored is not None, f"{type} {id} is gone"
+        return stored
 
     def seconds_from_now(self, seconds: float) -> datetime:
         return datetime.fromtimestamp(self.now.timestamp() + seconds, UTC)
 
 
-def snapshot(data: dict[str, Any]) -> dict[str, Any]:
+def snapshot(data: T) -> T:
     return copy.deepcopy(data)

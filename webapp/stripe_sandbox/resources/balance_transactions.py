@@ -72,7 +72,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "created": range_of_time(),
             "currency": currency(),
             "source": text(max_length=255),
-            "type": one_of("charge", "payment", "refund", "refund_failure"),
+            "type": one_of("adjustment", "charge", "payment", "refund", "refund_failure"),
         },
     ),
 )

@@ -50,15 +50,16 @@ def make_charge(
     method: dict[str, Any],
     details: dict[str, Any],
     failure: tuple[str, str] | None = None,
+    captured: bool = True,
 ) -> Stored:
     """A charge of the whole intent exists as succeeded, pending or failed; no event is sent by this."""
     id = new_id("ch")
-    paid = status == "succeeded"
+    paid, captured = status == "succeeded", captured and status != "failed"
     charge: dict[str, Any] = {
         "id": id,
         "object": TYPE,
         "amount": intent["amount"],
-        "amount_captured": intent["amount"] if status != "failed" else 0,
+        "amount_captured": intent["amount"] if captured else 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
@@ -66,7 +67,7 @@ def make_charge(
         "balance_transaction": None,
         "billing_details": snapshot(method["billing_details"]),
         "calculated_statement_descriptor": "STRIPE SANDBOX",
-        "captured": status != "failed",
+        "captured": captured,
         "created": store.timestamp,
         "currency": intent["currency"],
         "customer": intent["customer"],

@@ -5,6 +5,7 @@ https://docs.stripe.com/api/checkout/sessions/create
 
 from typing import Any
 
+from webapp.stripe_sandbox.discounts import ASKED
 from webapp.stripe_sandbox.errors import (
     StripeError,
     exclusive_params,
@@ -26,6 +27,7 @@ from webapp.stripe_sandbox.params import (
     url,
 )
 from webapp.stripe_sandbox.resources.prices import PRICE_DATA
+from webapp.stripe_sandbox.resources.subscription_params import AUTOMATIC_TAX, TRIAL_SETTINGS
 
 # Stripe's own list; Arabic and Hebrew are not in it
 LOCALE_TAGS = """
@@ -48,17 +50,26 @@ LINE_ITEM = shape(
 
 FIELDS: dict[str, Reader] = {
     "allow_promotion_codes": boolean(),
-    "automatic_tax": shape({"enabled": one_of("false")}, required=("enabled",)),
+    "automatic_tax": AUTOMATIC_TAX,
     "billing_address_collection": one_of("auto", "required"),
     "cancel_url": url(),
     "client_reference_id": text(max_length=200),
+    "consent_collection": shape({"promotions": one_of("auto", "none"), "terms_of_service": one_of("none", "required")}),
     "currency": currency(),
     "customer": text(max_length=255),
     "customer_creation": one_of("always", "if_required"),
     "customer_email": email(),
     "customer_update": shape({key: one_of("auto", "never") for key in ("address", "name", "shipping")}),
+    "discounts": ASKED,
     "expires_at": timestamp(),
     "integration_identifier": text(max_length=255),
+    "invoice_creation": shape(
+        {
+            "enabled": boolean(),
+            "invoice_data": shape({"description": text(max_length=1_500), "footer": text(), "metadata": metadata()}),
+        },
+        required=("enabled",),
+    ),
     "line_items": array(LINE_ITEM),
     "locale": one_of(*LOCALE_TAGS.split()),
     "metadata": metadata(),
@@ -74,11 +85,44 @@ FIELDS: dict[str, Reader] = {
             "statement_descriptor_suffix": text(max_length=22),
         }
     ),
+    "payment_method_collection": one_of("always", "if_required"),
     "payment_method_types": array(text(max_length=100)),
     "phone_number_collection": shape({"enabled": boolean()}, required=("enabled",)),
+    "saved_payment_method_options": shape(
+        {
+            "allow_redisplay_filters": array(one_of("always", "limited", "unspecified")),
+            "payment_method_remove": one_of("disabled", "enabled"),
+            "payment_method_save": one_of("disabled", "enabled"),
+        }
+    ),
+    "setup_intent_data": shape({"description": text(max_length=1_000), "metadata": metadata()}),
     "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
+    "subscription_data": shape(
+        {
+            "description": text(max_length=500),
+            "metadata": metadata(),
+            "proration_behavior": one_of("create_prorations", "none"),
+            "trial_end": timestamp(),
+            "trial_period_days": integer(minimum=1, maximum=730),
+            "trial_settings": TRIAL_SETTINGS,
+        }
+    ),
     "success_url": url(),
+    "tax_id_collection": shape({"enabled": boolean()}, required=("enabled",)),
     "ui_mode": one_of("hosted_page"),
+}
+
+
+ONLY_IN = {
+    "customer_creation": ("payment", "setup"),
+    "discounts": ("payment", "subscription"),
+    "invoice_creation": ("payment",),
+    "line_items": ("payment", "subscription"),
+    "payment_intent_data": ("payment",),
+    "payment_method_collection": ("subscription",),
+    "setup_intent_data": ("setup",),
+    "submit_type": ("payment",),
+    "subscription_data": ("subscription",),
 }
 
 
@@ -87,25 +131,32 @@ def require_consistent(params: dict[str, Any], *, now: int) -> None:
     mode = params.get("mode")
     if mode is None:
         raise missing_param("mode")
-    if mode != "payment":
-        raise invalid(f"The sandbox does not cover `{mode}` mode.", param="mode")
     if "success_url" not in params:
         raise missing_param("success_url")
-    if not params.get("line_items"):
+    _require_fitting(mode, params)
+    if mode != "setup" and not params.get("line_items"):
         raise StripeError(
-            "You must provide `line_items` in `payment` mode.", code="parameter_missing", param="line_items"
+            f"You must provide `line_items` in `{mode}` mode.", code="parameter_missing", param="line_items"
         )
+    if params.get("discounts") and "allow_promotion_codes" in params:
+        raise exclusive_params("allow_promotion_codes", "discounts")
     if "customer" in params and "customer_email" in params:
         raise exclusive_params("customer", "customer_email")
     if "customer" in params and "customer_creation" in params:
         raise exclusive_params("customer", "customer_creation")
     if "customer_update" in params and "customer" not in params:
         raise invalid("`customer_update` can only be used with `customer`.", param="customer_update")
-    _require_line_items(params["line_items"])
+    _require_line_items(params.get("line_items", []), mode=mode)
     _require_expiry(params.get("expires_at"), now=now)
 
 
-def _require_line_items(items: list[dict[str, Any]]) -> None:
+def _require_fitting(mode: str, params: dict[str, Any]) -> None:
+    for name, modes in ONLY_IN.items():
+        if name in params and mode not in modes:
+            raise invalid(f"You can not pass `{name}` in `{mode}` mode.", param=name)
+
+
+def _require_line_items(items: list[dict[str, Any]], *, mode: str) -> None:
     for place, item in enumerate(items):
         name = f"line_items[{place}]"
         if "price" in item and "price_data" in item:
@@ -114,7 +165,7 @@ def _require_line_items(items: list[dict[str, Any]]) -> None:
             raise missing_param(f"{name}[price]")
         if "quantity" not in item:
             raise StripeError(f"Quantity is required. Add `quantity` to `{name}`", param=name, code="parameter_missing")
-        if "recurring" in item.get("price_data", {}):
+        if mode == "payment" and "recurring" in item.get("price_data", {}):
             raise recurring_price(name)
 
 

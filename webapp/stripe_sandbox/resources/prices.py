@@ -3,8 +3,10 @@
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from webapp.stripe_sandbox.errors import StripeError, exclusive_params, no_such, refused
+from webapp.stripe_sandbox.errors import StripeError, exclusive_params, invalid, no_such, refused
 from webapp.stripe_sandbox.events import emit
+from webapp.stripe_sandbox.expand import INCLUDABLE
+from webapp.stripe_sandbox.form import Nested
 from webapp.stripe_sandbox.operations import (
     Call,
     Operation,
@@ -92,7 +94,7 @@ def make_price(store: Store, values: dict[str, Any], *, announced: bool = True) 
         "type": "one_time" if recurring is None else "recurring",
         **_amounts(values),
     }
-    store.insert(price)
+    store.insert(price, private={"currency_options": values.get("currency_options", {})})
     if announced:
         emit(store, type="price.created", object=price)
     return price
@@ -136,6 +138,51 @@ def amount_of(price: dict[str, Any], *, quantity: int) -> int:
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
+def in_currency(price: Stored, currency: str | None, *, param: str) -> dict[str, Any]:
+    """The price as it is charged in a currency: its own, or one of its `currency_options`.
+
+    Raises StripeError (400) where it has no amount in that currency.
+    """
+    if currency in (None, price.data["currency"]):
+        return snapshot(price.data)
+    option = price.private.get("currency_options", {}).get(currency)
+    if option is None:
+        raise StripeError(f"The price specified only supports `{price.data['currency']}`.", param=param)
+    amounts = {key: option[key] for key in ("unit_amount", "unit_amount_decimal")}
+    return snapshot(price.data) | amounts | {"currency": currency}
+
+
+def _read_options(raw: Nested, name: str) -> dict[str, dict[str, Any]]:
+    """`currency_options[usd][unit_amount]=900`"""
+    if isinstance(raw, str):
+        raise invalid("Invalid object", param=name)
+    read = shape({**AMOUNTS, "tax_behavior": TAX_BEHAVIOR})
+    options: dict[str, dict[str, Any]] = {}
+    for code, values in raw.items():
+        option = read(values, f"{name}[{code}]")
+        require_amount(option, param=f"{name}[{code}]")
+        options[currency()(code, name)] = _option(option)
+    return options
+
+
+def _option(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "custom_unit_amount": None,
+        "tax_behavior": values.get("tax_behavior", "unspecified"),
+        **_amounts(values),
+    }
+
+
+def _options_of(store: Store, price: dict[str, Any]) -> dict[str, Any]:
+    """The included hash `currency_options`, which names the price's own currency too."""
+    stored = store.find(TYPE, price["id"])
+    others = stored.private.get("currency_options", {}) if stored else {}
+    return {price["currency"]: _option(price), **others}
+
+
+INCLUDABLE[TYPE, "currency_options"] = _options_of
+
+
 def _amounts(values: dict[str, Any]) -> dict[str, Any]:
     exact = Decimal(values.get("unit_amount_decimal", values.get("unit_amount", 0))).normalize()
     whole = int(exact) if exact == int(exact) else None
@@ -172,6 +219,10 @@ def _update(call: Call) -> dict[str, Any]:
         _free_lookup_key(call.store, changes["lookup_key"], transfer=transfer)
     if "metadata" in changes:
         changes["metadata"] = merge_metadata(stored.data["metadata"], changes["metadata"])
+    options = changes.pop("currency_options", None)
+    if options is not None:
+        stored.private["currency_options"] = stored.private.get("currency_options", {}) | options
+        call.store.save(stored)
     previous = {key: stored.data[key] for key, value in changes.items() if stored.data[key] != value}
     if previous:
         stored.data |= changes
@@ -203,6 +254,7 @@ def _list(call: Call) -> dict[str, Any]:
 
 COMMON: dict[str, Reader] = {
     "active": boolean(),
+    "currency_options": _read_options,
     "lookup_key": text(max_length=200, blank=True),
     "metadata": metadata(),
     "nickname": text(max_length=5_000, blank=True),

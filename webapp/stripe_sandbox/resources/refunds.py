@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from webapp.stripe_sandbox.cards import CARDS
 from webapp.stripe_sandbox.errors import StripeError, exclusive_params, invalid, no_such, refused
 from webapp.stripe_sandbox.events import emit
+from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.money import format_money
 from webapp.stripe_sandbox.operations import (
     Call,
@@ -18,6 +20,7 @@ from webapp.stripe_sandbox.operations import (
 from webapp.stripe_sandbox.page import list_page
 from webapp.stripe_sandbox.params import integer, metadata, one_of, range_of_time, text
 from webapp.stripe_sandbox.resources.balance_transactions import make_balance_transaction
+from webapp.stripe_sandbox.resources.disputes import is_disputed
 from webapp.stripe_sandbox.store import Store, Stored, new_id, snapshot
 
 TYPE = "refund"
@@ -31,7 +34,9 @@ def refund_charge(
     reason: str | None = None,
     metadata: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A refund of `amount` minor units, or of all that is left, has succeeded; the charge counts it.
+    """A refund of `amount` minor units, or of all that is left, is made; the charge counts it.
+
+    It succeeds at once, or is pending or bound to fail where the charge's test card says so.
 
     Locks the charge, so that refunds at once never exceed it together. Raises StripeError and writes
     nothing when the charge did not succeed or so much is not left.
@@ -39,11 +44,37 @@ def refund_charge(
     charge = store.lock("charge", charge_id)
     if charge is None:
         raise no_such("charge", charge_id, param="charge", status=400)
-    amount = _refundable(charge.data, asked=amount)
+    amount = _refundable(store, charge.data, asked=amount)
     refund = _make_refund(store, charge.data, amount=amount, reason=reason, metadata=metadata or {})
+    card = CARDS.get(charge.private.get("card", ""))
+    if card and card.refund != "succeeds":
+        refund.data["status"] = "pending" if card.refund == "settles" else "succeeded"
+        refund.private["fails"] = card.refund == "fails"
+        refund.due_at = store.seconds_from_now(read_faults(store.connection).settle_seconds)
+        store.save(refund)
     _count(store, charge, amount=amount)
-    emit(store, type="refund.created", object=refund)
-    return refund
+    emit(store, type="refund.created", object=refund.data)
+    return refund.data
+
+
+def settle_refund(store: Store, refund_id: str) -> None:
+    """What a test card's refund was bound for has happened. Locks charge, then refund."""
+    seen = store.find(TYPE, refund_id)
+    if seen is None or seen.due_at is None:
+        return
+    store.require("charge", seen.data["charge"])
+    refund = store.require(TYPE, refund_id)
+    refund.due_at = None
+    fails = refund.private.pop("fails", False)
+    if fails or refund.data["status"] != "pending":
+        store.save(refund)
+        if fails and refund.data["status"] != "failed":
+            fail_refund(store, refund_id=refund_id)
+        return
+    refund.data["status"] = "succeeded"
+    store.save(refund)
+    for type in ("refund.updated", "charge.refund.updated"):
+        emit(store, type=type, object=refund.data, previous={"status": "pending"})
 
 
 def fail_refund(store: Store, *, refund_id: str) -> dict[str, Any]:
@@ -58,10 +89,12 @@ def fail_refund(store: Store, *, refund_id: str) -> dict[str, Any]:
     refund = store.lock(TYPE, refund_id)
     assert charge is not None
     assert refund is not None
-    if refund.data["status"] != "succeeded":
+    before = refund.data["status"]
+    if before not in ("pending", "succeeded"):
         raise refused(f"This refund has a status of `{refund.data['status']}` and cannot fail.")
     amount = refund.data["amount"]
     refund.data["status"] = "failed"
+    refund.due_at = None
     store.save(refund)
     previous = {key: charge.data[key] for key in ("amount_refunded", "refunded")}
     charge.data["amount_refunded"] -= amount
@@ -70,19 +103,22 @@ def fail_refund(store: Store, *, refund_id: str) -> dict[str, Any]:
     make_balance_transaction(
         store, type="refund_failure", amount=amount, currency=charge.data["currency"], source=refund_id
     )
-    emit(store, type="refund.updated", object=refund.data, previous={"status": "succeeded"})
+    for type in ("refund.updated", "charge.refund.updated"):
+        emit(store, type=type, object=refund.data, previous={"status": before})
     emit(store, type="refund.failed", object=refund.data)
     emit(store, type="charge.updated", object=charge.data, previous=previous)
     return refund.data
 
 
-def _refundable(charge: dict[str, Any], *, asked: int | None) -> int:
+def _refundable(store: Store, charge: dict[str, Any], *, asked: int | None) -> int:
     left: int = charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded":
         raise refused(
             f"The charge {charge['id']} has a status of `{charge['status']}`; only a succeeded charge can be refunded.",
             code="charge_not_refundable",
         )
+    if charge["disputed"] and is_disputed(store, charge["id"]):
+        raise refused(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left == 0:
         raise refused(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     if asked is None:
@@ -101,7 +137,7 @@ def _refundable(charge: dict[str, Any], *, asked: int | None) -> int:
 
 def _make_refund(
     store: Store, charge: dict[str, Any], *, amount: int, reason: str | None, metadata: dict[str, str]
-) -> dict[str, Any]:
+) -> Stored:
     id = new_id("re")
     kind = charge["payment_method_details"]["type"]
     line = make_balance_transaction(store, type="refund", amount=-amount, currency=charge["currency"], source=id)
@@ -125,8 +161,7 @@ def _make_refund(
         "status": "succeeded",
         "transfer_reversal": None,
     }
-    store.insert(refund)
-    return refund
+    return store.insert(refund)
 
 
 def _count(store: Store, charge: Stored, *, amount: int) -> None:
