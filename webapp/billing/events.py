@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
-from webapp.billing import purchase_events
+from webapp.billing import purchase_events, subscription_events
 from webapp.billing.stripe_api import UnknownToStripe, calling, client
 from webapp.billing.stripe_event import Handler, Outcome, StripeEvent
 
@@ -16,6 +16,9 @@ JOB = "handle_stripe_event"
 # Who cares about which types, by how they begin. The first who knows the event's object has handled it.
 HANDLERS: tuple[tuple[str, Handler], ...] = (
     ("checkout.session.", purchase_events.follow_checkout),
+    ("checkout.session.", subscription_events.follow_order),
+    ("customer.subscription.", subscription_events.follow_subscription_event),
+    ("invoice.", subscription_events.follow_invoice_event),
     ("charge.refund", purchase_events.follow_refund),
     ("charge.dispute.", purchase_events.follow_dispute),
     ("refund.", purchase_events.follow_refund),

@@ -253,7 +253,7 @@ def _entitlements() -> None:
         sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="entitlements_pkey"),
-        sa.UniqueConstraint("subscription_id", "starts_at", name="entitlements_subscription_id_key"),
+        sa.UniqueConstraint("subscription_id", "starts_at", "plan", name="entitlements_subscription_id_key"),
         sa.UniqueConstraint("order_id", name="entitlements_order_id_key"),
         sa.ForeignKeyConstraint(["subscription_id"], ["subscriptions.id"], name="entitlements_subscription_id_fkey"),
         sa.ForeignKeyConstraint(["order_id"], ["plan_orders.id"], name="entitlements_order_id_fkey"),

@@ -1,0 +1,220 @@
+"""A subscription stands here as it stands at Stripe, whoever noticed first, in whatever order the events came."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from webapp import clock, ledger, outbox
+from webapp.billing.checkout import StripeCustomer
+from webapp.billing.entitlement import stretches_of
+from webapp.billing.free_plan import end_free
+from webapp.billing.granting_due import grant_until
+from webapp.billing.paid_invoice import Paid, apply_invoice
+from webapp.billing.stripe_api import UnknownToStripe, mode
+from webapp.billing.stripe_price import PricedPlan, priced_plans
+from webapp.billing.subscription import Subscription, SubscriptionInvoice, find_subscription
+from webapp.billing.subscription_facts import InvoiceFacts, SubscriptionFacts, fetch_subscription
+from webapp.people.user import User
+
+log = structlog.get_logger()
+
+SUCCESSOR_JOB = "begin_successor"
+# How long after a period has ended an invoice that nobody told us of is looked for.
+LOOK_AFTER = timedelta(hours=2)
+
+
+class NotOurs(Exception):
+    """The subscription is for something that we don't sell."""
+
+
+class Unexplained(Exception):
+    """A subscription of our plans that fits nobody here; `reason` says why. A person has to look."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+def follow_subscription(session: Session, *, stripe_id: str, invoice_id: str | None = None) -> Subscription:
+    """The subscription, its invoices and what they entitle to stand as they stand at Stripe now.
+
+    Each paid invoice has granted what it pays for, once. A payment that is missing pauses, the end of the subscription
+    ends what is granted from then on; what was granted stays. Safe to repeat, in any order and at once.
+
+    Stripe is asked before anything is locked; then the subscription is locked, its entitlements, and the account
+    inside the ledger's functions. Raises NotOurs, Unexplained, PaymentsUnavailable; nothing was written then.
+    """
+    known = find_subscription(session, stripe_id=stripe_id)
+    seen = known.version if known is not None else None
+    facts = _fetch(stripe_id, invoice_id)
+    subscription = lock_subscription(session, facts=facts)
+    if subscription.version != (seen if seen is not None else 0):
+        # Somebody followed it in between, perhaps with a newer answer than ours.
+        facts = _fetch(stripe_id, invoice_id)
+    return stand_as(session, subscription=subscription, facts=facts)
+
+
+def stand_as(session: Session, *, subscription: Subscription, facts: SubscriptionFacts) -> Subscription:
+    """The locked subscription and what it entitles to stand as the facts say; see `follow_subscription`."""
+    plans = _plans_of(session, facts)
+    before = _standing(subscription)
+    _mirror(subscription, facts, plans)
+    _follow_status(session, subscription)
+    for invoice in facts.invoices:
+        _follow_invoice(session, subscription, invoice, plans, facts)
+    _go_on(session, subscription)
+    subscription.version += 1
+    if _standing(subscription) != before:
+        log.info("subscription_changed", subscription=subscription.id, status=subscription.status)
+    return subscription
+
+
+def _fetch(stripe_id: str, invoice_id: str | None) -> SubscriptionFacts:
+    try:
+        return fetch_subscription(stripe_id, invoice_id=invoice_id)
+    except UnknownToStripe:
+        raise Unexplained(f"subscription {stripe_id}: Stripe does not know it") from None
+
+
+def _plans_of(session: Session, facts: SubscriptionFacts) -> dict[str, PricedPlan]:
+    prices = {line.price_id for invoice in facts.invoices for line in invoice.lines} | {facts.price_id}
+    return priced_plans(session, price_ids={one for one in prices if one is not None}, mode=mode())
+
+
+def lock_subscription(session: Session, *, facts: SubscriptionFacts) -> Subscription:
+    """The row of the subscription, locked; made where it is missing, if its price and customer are known here.
+
+    Raises NotOurs, Unexplained.
+    """
+    found = find_subscription(session, stripe_id=facts.id, lock=True)
+    if found is not None:
+        return found
+    priced = _plans_of(session, facts).get(facts.price_id or "")
+    if priced is None:
+        raise NotOurs(facts.id)
+    if facts.livemode is not (mode() == "live"):
+        raise Unexplained(f"subscription {facts.id}: livemode is {facts.livemode}")
+    user = session.scalars(
+        select(User)
+        .join(StripeCustomer, StripeCustomer.user_id == User.id)
+        .where(StripeCustomer.mode == mode(), StripeCustomer.stripe_customer_id == facts.customer_id)
+    ).one_or_none()
+    if user is None:
+        raise Unexplained(f"subscription {facts.id}: customer {facts.customer_id} is nobody here")
+    session.execute(
+        insert(Subscription)
+        .values(
+            mode=mode(),
+            stripe_subscription_id=facts.id,
+            stripe_customer_id=facts.customer_id,
+            user_id=user.id,
+            account_id=user.account_id,
+            external_id=user.external_id,
+            plan=priced.plan.code,
+            price_minor=priced.price_minor,
+            currency=priced.currency,
+            status="incomplete",
+            cancel_at_period_end=False,
+            created_at=clock.now(),
+        )
+        .on_conflict_do_nothing()
+    )
+    made = find_subscription(session, stripe_id=facts.id, lock=True)
+    assert made is not None
+    return made
+
+
+def _mirror(subscription: Subscription, facts: SubscriptionFacts, plans: dict[str, PricedPlan]) -> None:
+    priced = plans.get(facts.price_id or "")
+    if priced is not None:
+        subscription.plan = priced.plan.code
+        subscription.price_minor, subscription.currency = priced.price_minor, priced.currency
+        subscription.reason = None
+    elif not facts.ended_at:
+        subscription.reason = f"price {facts.price_id} is no plan's"
+        log.error("subscription_has_unknown_price", subscription=subscription.id, price=facts.price_id)
+    waiting = [invoice for invoice in facts.invoices if invoice.is_waiting]
+    subscription.status = facts.status
+    subscription.stripe_item_id = facts.item_id
+    subscription.period_starts_at, subscription.period_ends_at = facts.period_starts_at, facts.period_ends_at
+    subscription.trial_ends_at = facts.trial_ends_at
+    subscription.cancel_at_period_end = facts.cancel_at_period_end
+    subscription.ended_at = facts.ended_at
+    subscription.stripe_payment_method_id = facts.payment_method_id
+    subscription.unpaid_invoice_id = waiting[-1].id if waiting else None
+    subscription.unpaid_invoice_url = waiting[-1].hosted_url if waiting else None
+    if not facts.cancel_at_period_end and not subscription.has_ended:
+        subscription.pending_plan = None
+    ends_at = subscription.period_ends_at
+    subscription.check_at = None if subscription.has_ended or ends_at is None else ends_at + LOOK_AFTER
+
+
+def _follow_status(session: Session, subscription: Subscription) -> None:
+    """Nothing new is granted while a payment is missing, and nothing that begins after the end."""
+    for stretch in stretches_of(session, subscription_id=subscription.id, lock=True):
+        stretch.paused = subscription.lacks_payment
+        if subscription.has_ended:
+            stretch.end(subscription.ended_at or clock.now())
+
+
+def _follow_invoice(
+    session: Session,
+    subscription: Subscription,
+    invoice: InvoiceFacts,
+    plans: dict[str, PricedPlan],
+    facts: SubscriptionFacts,
+) -> None:
+    row = session.get(SubscriptionInvoice, invoice.id)
+    if row is None:
+        row = SubscriptionInvoice(
+            stripe_invoice_id=invoice.id,
+            subscription_id=subscription.id,
+            account_id=subscription.account_id,
+            billing_reason=invoice.billing_reason,
+            currency=invoice.currency,
+            created_at=invoice.created_at,
+        )
+        session.add(row)
+    row.status, row.total_minor, row.paid_minor = invoice.status, invoice.total_minor, invoice.paid_minor
+    row.stripe_payment_intent_id = invoice.payment_intent_id
+    row.hosted_url, row.paid_at = invoice.hosted_url, invoice.paid_at
+    session.flush()
+    if invoice.is_paid and row.applied_at is None:
+        paid = Paid(subscription=subscription, invoice=invoice, plans=plans, trial_ends_at=facts.trial_ends_at)
+        if apply_invoice(session, paid=paid):
+            row.applied_at = clock.now()
+        else:
+            subscription.reason = f"invoice {invoice.id}: none of its prices is a plan's"
+            log.error("invoice_not_understood", subscription=subscription.id, invoice=invoice.id)
+
+
+def _go_on(session: Session, subscription: Subscription) -> None:
+    """What follows from it: a free plan has been replaced, a year is paid out, another plan may begin."""
+    stretches = stretches_of(session, subscription_id=subscription.id)
+    now = ledger.now(session)
+    if stretches and not subscription.has_ended:
+        begun = min(stretches[0].starts_at, now)
+        end_free(session, account_id=subscription.account_id, mode=subscription.mode, moment=begun)
+    for stretch in stretches:
+        grant_until(session, entitlement=stretch, now=now)
+    if subscription.has_ended and subscription.pending_plan and subscription.successor_id is None:
+        outbox.put(
+            session,
+            job=SUCCESSOR_JOB,
+            key=f"successor:{subscription.id}",
+            args={"subscription_id": subscription.id},
+        )
+
+
+def _standing(subscription: Subscription) -> tuple[object, ...]:
+    return (
+        subscription.status,
+        subscription.plan,
+        subscription.period_ends_at,
+        subscription.cancel_at_period_end,
+        subscription.unpaid_invoice_id,
+        subscription.reason,
+    )

@@ -1,0 +1,47 @@
+"""Events about subscriptions, their invoices, and the checkout that began them."""
+
+from sqlalchemy.orm import Session
+
+from webapp.billing.following import NotOurs, Unexplained, follow_subscription
+from webapp.billing.plan_order import find_order_by_session
+from webapp.billing.settling_order import adopt_order, settle_order
+from webapp.billing.stripe_api import mode
+from webapp.billing.stripe_event import Outcome, StripeEvent
+from webapp.billing.subscription_facts import subscription_of_invoice
+
+
+def follow_order(session: Session, event: StripeEvent) -> Outcome | None:
+    """The order of a plan that this Checkout Session is of stands as it stands at Stripe."""
+    session_id = str(event.thing.get("id"))
+    order = find_order_by_session(session, session_id=session_id)
+    if order is None:
+        order = adopt_order(session, session_id=session_id, thing=event.thing)
+    if order is None or order.mode != mode():
+        return None
+    order = settle_order(session, order_id=order.id)
+    return Outcome(parked=f"plan order {order.id}: {order.reason}" if order.state == "parked" else None)
+
+
+def follow_subscription_event(session: Session, event: StripeEvent) -> Outcome | None:
+    """The subscription stands as it stands at Stripe."""
+    return _follow(session, str(event.thing.get("id")), None)
+
+
+def follow_invoice_event(session: Session, event: StripeEvent) -> Outcome | None:
+    """The subscription that the invoice is of stands as it stands at Stripe, with this invoice."""
+    invoice_id = str(event.thing.get("id"))
+    if not invoice_id.startswith("in_"):  # one that is only coming
+        return None
+    subscription_id = subscription_of_invoice(invoice_id)
+    return None if subscription_id is None else _follow(session, subscription_id, invoice_id)
+
+
+def _follow(session: Session, stripe_id: str, invoice_id: str | None) -> Outcome | None:
+    try:
+        with session.begin_nested():
+            subscription = follow_subscription(session, stripe_id=stripe_id, invoice_id=invoice_id)
+    except NotOurs:
+        return None
+    except Unexplained as unexplained:
+        return Outcome(parked=unexplained.reason)
+    return Outcome(parked=subscription.reason and f"subscription {subscription.id}: {subscription.reason}")
