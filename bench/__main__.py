@@ -1,111 +1,106 @@
-"""`python -m bench [--write]`, minutes: the floor, then spends over many accounts, one, HTTP and a long history."""
+"""`python -m bench [--write] [--full]`, minutes: the floor, then spends, holds, batches, HTTP, expiry and the proof."""
 
 import argparse
-from collections.abc import Callable
 
-from bench import pgbench, report
-from bench.accounts import make_accounts, settle
-from bench.clients import FLOOR, FLOOR_TABLES, SPEND, http_clients, sql_client
-from bench.measure import Round, median_of, new_pool, run_round
+import psycopg
+
+from bench import report
+from bench.bulk import expiry, verification
+from bench.cases import WIDE_GRANTS, Case, build_accounts, http_case, sql_cases
+from bench.clients import FLOOR_TABLES
+from bench.measure import Round, median_of, new_pool
 from bench.report import Line
-from bench.servers import make_key, private_servers, web
+from bench.scans import sequential_scans
+from bench.servers import Servers, make_key, private_servers, web
 
-CLIENTS = 8
-HTTP_CLIENTS = 16
-HTTP_PROCESSES = 2
 ROUNDS = 3
+SHORT, FULL = 100_000, 1_000_000
 
 
-def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_000_000) -> None:
+def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_000_000, full: bool = False) -> None:
     options = _options()
     machine = report.machine()
     print(machine, flush=True)
     if report.is_busy():
         print("This machine is busy with other work: what follows is noise.", flush=True)
-    lines = measure(accounts=options.accounts or accounts, entries=options.entries or entries, seconds=options.seconds)
-    text = f"{machine}\n\n{report.table(lines)}"
-    print("\n" + report.table(lines))
+    bulk = options.bulk or (FULL if full or options.full else SHORT)
+    lines, note = measure(
+        accounts=options.accounts or accounts,
+        entries=options.entries or entries,
+        wide_grants=options.wide_grants,
+        bulk=bulk,
+        seconds=options.seconds,
+    )
+    text = f"{report.table(lines)}\n\n{note}"
+    print("\n" + text)
     if options.write:
-        report.append(title, text)
+        report.append(title, f"{machine}\n\n{text}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="append the result to docs/benchmarks.md")
+    parser.add_argument("--full", action="store_true", help=f"expire {FULL:,} grants and prove {FULL:,} entries")
     parser.add_argument("--accounts", type=int)
     parser.add_argument("--entries", type=int, help="of the account with the long history")
+    parser.add_argument("--wide-grants", type=int, default=WIDE_GRANTS, help="of each account with very many grants")
+    parser.add_argument("--bulk", type=int, help="how many grants expire, and how many entries are proven")
     parser.add_argument("--seconds", type=float, default=3, help="of each of the three rounds")
     return parser.parse_args()
 
 
-def measure(*, accounts: int, entries: int, seconds: float) -> list[Line]:
-    """All measurements on one PostgreSQL; the rounds of all cases take turns, so that noise hits them alike."""
+def measure(*, accounts: int, entries: int, wide_grants: int, bulk: int, seconds: float) -> tuple[list[Line], str]:
+    """All lines, and what is to be said of the plans. The rounds of all cases take turns: noise hits them alike."""
+    print("proving …", flush=True)
+    with private_servers() as servers:
+        proof = verification(servers, entries=bulk)
     with private_servers() as servers, new_pool() as pool:
         print("building accounts …", flush=True)
-        import psycopg
-
         with psycopg.connect(servers.superuser_url) as connection:
             connection.execute(FLOOR_TABLES.format(accounts=accounts).encode())
-        many = make_accounts(servers.superuser_url, prefix="many-", accounts=accounts)
-        hot = make_accounts(servers.superuser_url, prefix="hot-", accounts=1, credits=10**9)
-        long = make_accounts(
-            servers.superuser_url, prefix="long-", accounts=1, grants=1_000, credits=10**9, spends=entries
-        )
-        settle(servers.superuser_url)
-        secret = make_key(servers)
-        url = servers.database_url
-
-        def by_driver(statement: str, where: tuple[int, int]) -> Callable[[], Round]:
-            return lambda: run_round(pool, sql_client, [(url, statement, *where)] * CLIENTS, seconds=seconds)
-
-        def by_pgbench(spend: bool, where: tuple[int, int]) -> Callable[[], Round]:
-            return lambda: pgbench.run(
-                url, spend=spend, lowest=where[0], highest=where[1], clients=CLIENTS, seconds=seconds
-            )
-
-        cases = {
-            "floor": by_driver(FLOOR, (1, accounts)),
-            "hot floor": by_driver(FLOOR, (1, 1)),
-            "many": by_driver(SPEND, many),
-            "hot": by_driver(SPEND, hot),
-            "long": by_driver(SPEND, long),
-        }
-        if pgbench.program():
-            cases["pgbench floor"] = by_pgbench(False, (1, accounts))
-            cases["pgbench hot floor"] = by_pgbench(False, (1, 1))
-            cases["pgbench many"] = by_pgbench(True, many)
-            cases["pgbench hot"] = by_pgbench(True, hot)
-            cases["pgbench long"] = by_pgbench(True, long)
+        built = build_accounts(servers, accounts=accounts, entries=entries, wide_grants=wide_grants)
+        before = _scans(servers)
+        cases = sql_cases(pool, servers, built, seconds=seconds, entries=entries, wide_grants=wide_grants)
         with web(servers) as port:
-            each = (port, secret, "many-", accounts, HTTP_CLIENTS // HTTP_PROCESSES)
-            cases["http"] = lambda: run_round(pool, http_clients, [each] * HTTP_PROCESSES, seconds=seconds)
-            found: dict[str, list[Round]] = {name: [] for name in cases}
-            for number in range(ROUNDS):
-                for name, run in cases.items():
-                    found[name].append(run())
-                    print(f"round {number + 1} {name}: {found[name][-1].per_second:,.0f}/s", flush=True)
-    return lines_of({name: median_of(rounds) for name, rounds in found.items()}, accounts=accounts, entries=entries)
+            cases.append(http_case(pool, port=port, secret=make_key(servers), accounts=accounts, seconds=seconds))
+            found = _rounds(cases)
+        note = note_on_scans(before, _scans(servers), servers=servers)
+        print("expiring …", flush=True)
+        expired = expiry(pool, servers, built.many, grants=bulk, seconds=seconds)
+    return [*lines_of(cases, found), *expired, *proof], note
 
 
-def lines_of(found: dict[str, Round], *, accounts: int, entries: int) -> list[Line]:
-    lines = _lines_by(found, "", "psycopg", accounts=accounts, entries=entries)
-    http = f"`POST /api/v1/spends`, {accounts:,} accounts, granian"
-    lines.append(Line(http, HTTP_CLIENTS, found["http"], found["floor"]))
-    if "pgbench floor" in found:
-        lines += _lines_by(found, "pgbench ", "pgbench", accounts=accounts, entries=entries)
-    return lines
+def _rounds(cases: list[Case]) -> dict[str, Round]:
+    found: dict[str, list[Round]] = {case.name: [] for case in cases}
+    for number in range(ROUNDS):
+        for case in cases:
+            found[case.name].append(case.run())
+            print(f"round {number + 1} {case.name}: {found[case.name][-1].per_second:,.0f}/s", flush=True)
+    return {name: median_of(rounds) for name, rounds in found.items()}
 
 
-def _lines_by(found: dict[str, Round], prefix: str, driver: str, *, accounts: int, entries: int) -> list[Line]:
-    floor, hot_floor = found[f"{prefix}floor"], found[f"{prefix}hot floor"]
-    hot, history = found[f"{prefix}hot"], f"{entries:,} entries and 1,000 open grants"
+def lines_of(cases: list[Case], found: dict[str, Round]) -> list[Line]:
     return [
-        Line(f"floor: one UPDATE and one INSERT in one statement, {accounts:,} accounts, {driver}", CLIENTS, floor),
-        Line(f"`ledger.spend`, {accounts:,} accounts of 5 grants, {driver}", CLIENTS, found[f"{prefix}many"], floor),
-        Line(f"floor on one account, {driver}", CLIENTS, hot_floor, floor),
-        Line(f"`ledger.spend`, one account of 5 grants, {driver}", CLIENTS, hot, hot_floor, "floor on one account"),
-        Line(f"the same with {history}, {driver}", CLIENTS, found[f"{prefix}long"], hot, "line above"),
+        Line(case.what, case.clients, found[case.name], found[case.floor] if case.floor else None, case.compared)
+        for case in cases
     ]
+
+
+def _scans(servers: Servers) -> dict[str, int]:
+    with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
+        return sequential_scans(connection)
+
+
+def note_on_scans(before: dict[str, int], after: dict[str, int], *, servers: Servers) -> str:
+    """Says whether any call of the rounds read a whole table."""
+    with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.entries").fetchone()
+    assert row is not None
+    grown = [f"{table} {after[table] - before[table]}" for table in after if after[table] > before[table]]
+    return (
+        f"Sequential scans of the ledger's tables while the rounds ran, {row[0]:,} entries in the end:"
+        f" {', '.join(grown) or 'none'}."
+    )
 
 
 if __name__ == "__main__":

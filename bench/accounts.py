@@ -45,6 +45,16 @@ FROM ledger.account_ids, generate_series(%(grants)s::bigint + 1, %(grants)s + %(
 WHERE external_id LIKE %(prefix)s || '%%'
 """
 
+_OLD_HOLDS = """
+INSERT INTO ledger.holds (account_id, number, amount, drawn_grants, drawn_amounts, state, idempotency_key, fingerprint,
+                          actor, placed_at, placed_after, placed_version, expires_at, closed_at, closed_after,
+                          closed_version, closed_by)
+SELECT account_id, n, 1, ARRAY[1], ARRAY[1], 'voided', 'old-hold-' || n, '\\x00', 'bench', now(), 1, 1, now(), now(), 1,
+       1, 'bench'
+FROM ledger.accounts, generate_series(1, %(each)s) n WHERE account_id BETWEEN %(lowest)s AND %(highest)s
+"""
+_COUNT_HOLDS = "UPDATE ledger.accounts SET holds = %(each)s WHERE account_id BETWEEN %(lowest)s AND %(highest)s"
+
 
 def make_accounts(
     superuser_url: str,
@@ -78,6 +88,14 @@ def make_accounts(
         ).fetchone()
     assert row is not None
     return row[0], row[1]
+
+
+def make_old_holds(superuser_url: str, *, where: tuple[int, int], each: int) -> None:
+    """Each of these accounts has placed and voided `each` holds."""
+    given = {"lowest": where[0], "highest": where[1], "each": each}
+    with psycopg.connect(superuser_url) as connection:
+        connection.execute(_OLD_HOLDS, given)
+        connection.execute(_COUNT_HOLDS, given)
 
 
 def settle(superuser_url: str) -> None:

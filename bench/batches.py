@@ -38,13 +38,13 @@ def spend_arguments(ids: Sequence[int], amounts: Sequence[int], keys: Sequence[s
     size = len(ids)
     nothing = [None] * size
     return [
-        ids, amounts, keys, [b"\x00"] * size, ["bench"] * size, ["api-call"] * size, amounts, [False] * size, [""] * size,
-        nothing, ["{}"] * size, nothing, nothing,
+        ids, amounts, keys, [b"\x00"] * size, ["bench"] * size, ["api-call"] * size, amounts, [False] * size,
+        [""] * size, nothing, ["{}"] * size, nothing, nothing,
     ]  # fmt: skip
 
 
-def batch_client(url: str, spend: bool, lowest: int, highest: int, begin: float, end: float) -> bytes:
-    """Sends batches for random accounts from `lowest` to `highest`, each a database transaction of its own."""
+def batch_client(url: str, spend: bool, size: int, lowest: int, highest: int, begin: float, end: float) -> bytes:
+    """Sends batches of `size` for random accounts, each a database transaction of its own, an account once in each."""
     clock = Clock(begin, end)
     chance = random.Random()
     name = uuid4().hex
@@ -54,17 +54,17 @@ def batch_client(url: str, spend: bool, lowest: int, highest: int, begin: float,
         number = 0
         while clock.goes_on():
             number += 1
-            ids = chance.sample(range(lowest, highest + 1), SIZE)
+            ids = chance.sample(range(lowest, highest + 1), size)
             amounts = [chance.randint(1, 5) for _ in ids]
-            keys = [f"{name}-{number}-{place}" for place in range(SIZE)]
+            keys = [f"{name}-{number}-{place}" for place in range(size)]
             started = time.time()
             cursor.execute(query.encode(), arguments(ids, amounts, keys))
-            assert len(cursor.fetchall()) == SIZE
+            assert len(cursor.fetchall()) == size
             clock.note(started)
     return clock.seen.tobytes()
 
 
-def face_client(url: str, lowest: int, highest: int, begin: float, end: float) -> bytes:
+def face_client(url: str, size: int, lowest: int, highest: int, begin: float, end: float) -> bytes:
     """The same through webapp.ledger.spend_many, as the application would: checks, fingerprints, entries as objects."""
     from sqlalchemy import create_engine
     from sqlalchemy.orm import Session
@@ -85,7 +85,7 @@ def face_client(url: str, lowest: int, highest: int, begin: float, end: float) -
                     account_id=account_id, amount=chance.randint(1, 5), idempotency_key=f"{name}-{number}-{account_id}",
                     actor="bench", feature="api-call", quantity=1,
                 )
-                for account_id in chance.sample(range(lowest, highest + 1), SIZE)
+                for account_id in chance.sample(range(lowest, highest + 1), size)
             ]  # fmt: skip
             started = time.time()
             outcomes = ledger.spend_many(session, items=items)

@@ -32,7 +32,8 @@ def table(lines: Sequence[Line]) -> str:
         ratio = ""
         if line.floor is not None and line.floor.per_second:
             ratio = f"{line.round.per_second / line.floor.per_second:.2f} of the {line.compared}"
-        figures = f"{line.round.per_second:,.0f} | {line.round.p50_ms:.2f} | {line.round.p99_ms:.2f}"
+        latencies = f"{line.round.p50_ms:.2f} | {line.round.p99_ms:.2f}" if line.round.p50_ms else " | "
+        figures = f"{line.round.per_second:,.0f} | {latencies}"
         rows.append(f"| {line.what} | {line.clients} | {figures} | {ratio} |")
     return "\n".join(rows)
 

@@ -1,9 +1,15 @@
 """What the benchmarks put into the tables is what the ledger would have written, but for the hashes."""
 
+import time
+from datetime import timedelta
+
 import psycopg
 
-from bench.accounts import make_accounts
+from bench.accounts import make_accounts, make_old_holds
+from bench.batches import FLOOR_MANY, SPEND_MANY, floor_arguments, spend_arguments
+from bench.bulk import build_history, sweep
 from bench.clients import FLOOR, FLOOR_TABLES, SPEND
+from bench.holds import hold_client
 from tests.conftest import TestServers
 
 BINDINGS = {"account": "%(account)s::bigint", "amount": "%(amount)s::bigint", "key": "%(key)s::text"}
@@ -34,3 +40,42 @@ def test_the_floor_is_one_update_and_one_insert(fresh_database: TestServers) -> 
                 FLOOR.format(**BINDINGS).encode(), {"account": 1, "amount": 5, "key": f"k{number}"}
             ).fetchone()
             assert row == (number,)
+
+
+def test_a_batch_and_its_floor_write_the_same_rows(fresh_database: TestServers) -> None:
+    lowest, highest = make_accounts(fresh_database.superuser_url, prefix="b-", accounts=4, grants=2, credits=100)
+    ids, amounts, keys = list(range(lowest, highest + 1)), [1, 2, 3, 4], ["a", "b", "c", "d"]
+    with psycopg.connect(fresh_database.superuser_url, autocommit=True) as connection:
+        connection.execute(FLOOR_TABLES.format(accounts=highest).encode())
+    with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
+        floor = connection.execute(FLOOR_MANY.encode(), floor_arguments(ids, amounts, keys)).fetchall()
+        spent = connection.execute(SPEND_MANY.encode(), spend_arguments(ids, amounts, keys)).fetchall()
+        balances = connection.execute("SELECT balance FROM ledger.accounts_v ORDER BY account_id").fetchall()
+    assert len(floor) == len(spent) == 4
+    assert balances == [(199,), (198,), (197,), (196,)]
+
+
+def test_holds_of_a_benchmark_can_be_placed_and_captured(fresh_database: TestServers) -> None:
+    where = make_accounts(fresh_database.superuser_url, prefix="b-", accounts=2, credits=1_000)
+    make_old_holds(fresh_database.superuser_url, where=where, each=3)
+    now = time.time()
+    assert hold_client(fresh_database.database_url, True, *where, now, now + 0.2)
+    with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
+        query = "SELECT DISTINCT state FROM ledger.holds_v WHERE number > 3"
+        assert connection.execute(query).fetchall() == [("captured",)]
+
+
+def test_a_benchmark_sweeps_until_nothing_is_due(fresh_database: TestServers) -> None:
+    make_accounts(
+        fresh_database.superuser_url, prefix="due-", accounts=3, grants=1, credits=5, expires_in=timedelta(hours=-1)
+    )
+    assert len(sweep(fresh_database.database_url)) == 1
+    with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
+        assert connection.execute("SELECT sum(balance) FROM ledger.accounts_v").fetchone() == (0,)
+
+
+def test_the_history_that_is_proven_has_true_hashes(fresh_database: TestServers) -> None:
+    build_history(fresh_database.database_url, entries=200)
+    with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM ledger.entries_v").fetchone() == (200,)
+        assert connection.execute("SELECT * FROM ledger.violations_v").fetchall() == []

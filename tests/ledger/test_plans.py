@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
-from bench.accounts import make_accounts, settle
+from bench.accounts import make_accounts, make_old_holds, settle
 from bench.scans import sequential_scans
 from tests.conftest import TestServers, _new_database
 from webapp import ledger
@@ -24,14 +24,6 @@ REPETITIONS = 12  # PostgreSQL thinks of a kept plan from the sixth on
 ACCOUNTS, GRANTS, SPENDS = 2_000, 5, 95
 
 # Old rows of what an ordinary account has few of.
-OLD_HOLDS = """
-INSERT INTO ledger.holds (account_id, number, amount, drawn_grants, drawn_amounts, state, idempotency_key, fingerprint,
-                          actor, placed_at, placed_after, placed_version, expires_at, closed_at, closed_after,
-                          closed_version, closed_by)
-SELECT account_id, n, 1, ARRAY[1], ARRAY[1], 'voided', 'old-hold-' || n, '\\x00', 'plan', now(), 1, 1, now(), now(), 1,
-       1, 'plan'
-FROM ledger.accounts, generate_series(1, 10) n
-"""
 OLD_FREEZES = """
 INSERT INTO ledger.freezes (account_id, number, grant_id, reference, actor, frozen_at, frozen_after, frozen_version,
                             unfrozen_at, unfrozen_after, unfrozen_version, unfrozen_by)
@@ -43,11 +35,10 @@ SELECT account_id, n, 1, 'old', 'plan', now(), 1, 1, now(), 1, 1, 'plan' FROM le
 def full_servers(server_addresses: Any) -> TestServers:
     """200,000 entries of 2,000 accounts."""
     servers = _new_database(server_addresses)
-    make_accounts(servers.superuser_url, prefix="p-", accounts=ACCOUNTS, grants=GRANTS, spends=SPENDS)
+    where = make_accounts(servers.superuser_url, prefix="p-", accounts=ACCOUNTS, grants=GRANTS, spends=SPENDS)
+    make_old_holds(servers.superuser_url, where=where, each=10)
     with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
-        connection.execute(OLD_HOLDS)
         connection.execute(OLD_FREEZES)
-        connection.execute("UPDATE ledger.accounts SET holds = 10")
     settle(servers.superuser_url)
     return servers
 
