@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from webapp.api.answers import (
+from webapp.api.catalog_answers import (
     FeatureAnswer,
     FeaturesAnswer,
     PackageAnswer,

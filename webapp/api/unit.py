@@ -46,6 +46,12 @@ def one_snapshot() -> Iterator[Session]:
 
 
 @contextmanager
+def own_units() -> Iterator[Session]:
+    """For a call that opens its units of work itself, one after the other, because it asks somebody else between."""
+    yield db.session()
+
+
+@contextmanager
 def _session(isolation_level: str) -> Iterator[Session]:
     with Session(_engine(isolation_level)) as session:
         clock.follow(session, movable=current_app.config["SANDBOX"])

@@ -70,6 +70,10 @@ def _sentence_of_ours(kind: str, *, field: str) -> Any:
         return _("Give either “feature”, with a quantity if you like, or “amount” with a “description”.")
     if kind == "idempotency_key":
         return _("“%(field)s” must be 1 to 255 printable characters.", field=field)
+    if kind == "web_address":
+        return _("“%(field)s” must be an http or https URL of at most 2,000 characters.", field=field)
+    if kind == "package_or_plan":
+        return _("Give either “package” or “plan”.")
     if kind == "void_instead":
         return _("“%(field)s” must be at least 1: to charge nothing, void the hold.", field=field)
     if kind == "no_dimensions":

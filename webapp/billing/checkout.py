@@ -83,7 +83,7 @@ def start_purchase(
     package: Package,
     price_minor: int,
     currency: str,
-    user_id: int,
+    user_id: int | None,
     account_id: int,
     external_id: str,
     intent: str,
@@ -91,11 +91,14 @@ def start_purchase(
     shown_name: str,
     locale: str,
     return_to: str | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
 ) -> Purchase:
     """A purchase exists that says what is bought, for how much and by whom; nobody can change that any more.
 
-    The same `intent` of the same user for the same package and currency is the same purchase, however often and
-    however simultaneously it is submitted, even if the price changed meanwhile. Commit before `open_checkout`.
+    The same `intent` of the same account for the same package and currency is the same purchase, however often and
+    however simultaneously it is submitted, even if the price changed meanwhile. Without a user, `success_url` and
+    `cancel_url` say where Stripe leads back to; else both may be left out. Commit before `open_checkout`.
     """
     moment = clock.now()
     session.execute(
@@ -116,6 +119,8 @@ def start_purchase(
             valid_days=package.valid_days,
             locale=locale,
             return_to=return_to,
+            success_url=success_url,
+            cancel_url=cancel_url,
             created_at=moment,
             check_at=next_check(now=moment, checks=0),
         )
@@ -123,7 +128,7 @@ def start_purchase(
     )
     return session.scalars(
         select(Purchase).where(
-            Purchase.user_id == user_id,
+            Purchase.account_id == account_id,
             Purchase.intent == intent,
             Purchase.package == package.code,
             Purchase.currency == currency,
@@ -131,23 +136,25 @@ def start_purchase(
     ).one()
 
 
-def open_checkout(session: Session, *, purchase_id: int, email: str, base_url: str) -> Purchase:
+def open_checkout(session: Session, *, purchase_id: int, email: str | None, base_url: str) -> Purchase:
     """The purchase has its Checkout Session: `checkout_url` is where to pay.
 
     Repeated or simultaneous calls lead to the same session: Stripe replays its answer under the purchase's
-    idempotency key. Asks Stripe first, then locks the purchase. Raises PaymentsUnavailable; the purchase stays as
-    it was then, to be tried again.
+    idempotency key. `email` is the user's; Stripe asks the buyer for it when there is no user. Asks Stripe first,
+    then locks the purchase. Raises PaymentsUnavailable; the purchase stays as it was then, to be tried again.
     """
     purchase = session.get_one(Purchase, purchase_id)
     if purchase.stripe_session_id is not None:
         return purchase
-    customer_id = ensure_customer(
-        session,
-        user_id=purchase.user_id,
-        external_id=purchase.external_id,
-        email=email,
-        mode=purchase.mode,
-    )
+    customer_id = None
+    if purchase.user_id is not None and email is not None:
+        customer_id = ensure_customer(
+            session,
+            user_id=purchase.user_id,
+            external_id=purchase.external_id,
+            email=email,
+            mode=purchase.mode,
+        )
     with calling("create checkout session"):
         made = client().v1.checkout.sessions.create(
             params=_session_params(purchase, customer_id=customer_id, base_url=base_url),  # type: ignore[arg-type]
@@ -183,13 +190,13 @@ def ensure_customer(session: Session, *, user_id: int, external_id: str, email: 
     ).one()
 
 
-def _session_params(purchase: Purchase, *, customer_id: str, base_url: str) -> dict[str, Any]:
+def _session_params(purchase: Purchase, *, customer_id: str | None, base_url: str) -> dict[str, Any]:
     """All from the snapshot: a retry has to ask for the very same, or Stripe refuses its key."""
     reference = {"purchase": str(purchase.id)}
     language = purchase.locale if purchase.locale in STRIPE_LOCALES else purchase.locale.split("-")[0]
     return {
         "mode": "payment",
-        "customer": customer_id,
+        **({"customer": customer_id} if customer_id else {}),
         "client_reference_id": purchase.external_id,
         "metadata": reference,
         "payment_intent_data": {"metadata": reference, "description": purchase.shown_name},
@@ -204,6 +211,6 @@ def _session_params(purchase: Purchase, *, customer_id: str, base_url: str) -> d
             }
         ],
         "locale": language if language in STRIPE_LOCALES else "auto",
-        "success_url": f"{base_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
-        "cancel_url": f"{base_url}/checkout/cancelled/{purchase.id}",
+        "success_url": purchase.success_url or f"{base_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": purchase.cancel_url or f"{base_url}/checkout/cancelled/{purchase.id}",
     }

@@ -98,7 +98,7 @@ def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
         amount=purchase.credits,
         source="purchase",
         source_key=purchase.source_key,
-        actor=f"user:{purchase.external_id}",
+        actor="stripe" if purchase.user_id is None else f"user:{purchase.external_id}",
         expires_at=purchase.validity.ends_at(paid_at, time_zone=account.time_zone),
         cost_minor=purchase.price_minor,
         cost_currency=purchase.currency,

@@ -23,7 +23,7 @@ class Purchase(Base):
     __tablename__ = "purchases"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
     external_id: Mapped[str] = mapped_column(Text)
     intent: Mapped[str] = mapped_column(Text)
@@ -38,6 +38,8 @@ class Purchase(Base):
     valid_days: Mapped[int | None] = mapped_column(Integer)
     locale: Mapped[str] = mapped_column(Text)
     return_to: Mapped[str | None] = mapped_column(Text)
+    success_url: Mapped[str | None] = mapped_column(Text)
+    cancel_url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
     state: Mapped[str] = mapped_column(Text, default="new")
