@@ -12,6 +12,8 @@ from webapp.stripe_sandbox.dashboard import make_dashboard
 from webapp.stripe_sandbox.delivery import Deliverer
 from webapp.stripe_sandbox.operations_table import OPERATIONS
 from webapp.stripe_sandbox.pay_page import make_pay_page
+from webapp.stripe_sandbox.payer_pages import make_payer_pages
+from webapp.stripe_sandbox.portal_page import make_portal_page
 from webapp.stripe_sandbox.store import Cause, Store
 
 LARGEST_BODY = 1_000_000
@@ -50,8 +52,9 @@ def create_sandbox(
     )
     app.extensions["stripe_sandbox"] = deliverer
     add_api(app, operations=OPERATIONS, open_store=open_store, api_key=api_key, wake=deliverer.wake)
-    app.register_blueprint(make_pay_page(open_store=open_store, base_url=own_address, wake=deliverer.wake))
-    app.register_blueprint(make_dashboard(open_store=open_store, base_url=own_address, deliverer=deliverer))
+    for make_pages in (make_pay_page, make_payer_pages, make_portal_page):
+        app.register_blueprint(make_pages(open_store=open_store, base_url=own_address, wake=deliverer.wake))
+    app.register_blueprint(make_dashboard(open_store=open_store, base_url=own_address, deliverer=deliverer, clock=now))
     if background:
         deliverer.start()
     return app

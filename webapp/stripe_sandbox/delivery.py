@@ -38,10 +38,19 @@ CLAIM = """
            claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)
     WHERE id IN (SELECT id FROM stripe_sandbox.deliveries
                  WHERE state = 'pending' AND due_at <= %(now)s
+                   AND (endpoint_id IS NOT NULL OR %(url)s::text IS NOT NULL)
                    AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
                  ORDER BY due_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
     RETURNING id, event_id, attempts,
-              (SELECT data FROM stripe_sandbox.objects WHERE objects.id = event_id)
+              (SELECT data FROM stripe_sandbox.objects WHERE objects.id = event_id),
+              coalesce((SELECT data ->> 'url' FROM stripe_sandbox.objects WHERE objects.id = endpoint_id), %(url)s),
+              coalesce((SELECT private ->> 'secret' FROM stripe_sandbox.objects WHERE objects.id = endpoint_id),
+                       %(secret)s)
+"""
+# of one event: the endpoints that have not had it yet; what was lost or given up is still owed
+STILL_OWED = """
+    SELECT count(*) FROM (SELECT FROM stripe_sandbox.deliveries WHERE event_id = %s
+                          GROUP BY endpoint_id HAVING NOT bool_or(state = 'delivered')) AS owed
 """
 
 
@@ -51,6 +60,8 @@ class Claimed:
     event_id: str
     attempts: int
     event: dict[str, Any]
+    url: str | None
+    secret: str
 
 
 @dataclass(frozen=True)
@@ -130,10 +141,17 @@ class Deliverer:
     def _claim(self) -> tuple[list[Claimed], Faults]:
         with self._open_store() as store:
             faults = read_faults(store.connection)
-            if faults.paused or self._url is None or self._stopping.is_set():
+            if faults.paused or self._stopping.is_set():
                 return [], faults
             rows = store.connection.execute(
-                CLAIM, {"now": store.now, "lease": LEASE_SECONDS, "batch": BATCH}
+                CLAIM,
+                {
+                    "now": store.now,
+                    "lease": LEASE_SECONDS,
+                    "batch": BATCH,
+                    "url": self._url,
+                    "secret": self._secret,
+                },
             ).fetchall()
         batch = sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
         if faults.reorder:
@@ -149,9 +167,10 @@ class Deliverer:
             list(senders.map(self._send, batch))
 
     def _send(self, claimed: Claimed) -> None:
-        assert self._url is not None
+        if claimed.url is None:  # its endpoint was deleted meanwhile
+            return
         body = json.dumps(claimed.event, indent=2, ensure_ascii=False)
-        answer = _post(self._url, body, signature=sign(body, secret=self._secret, timestamp=int(time.time())))
+        answer = _post(claimed.url, body, signature=sign(body, secret=claimed.secret, timestamp=int(time.time())))
         with self._open_store() as store:
             _record(store, claimed, answer)
 
@@ -194,9 +213,10 @@ def _record(store: Store, claimed: Claimed, answer: Answer) -> None:
             " claimed_until = NULL WHERE id = %s",
             [answer.told, store.now, claimed.id],
         )
+        owed = store.connection.execute(STILL_OWED, [claimed.event_id]).fetchone()
         store.connection.execute(
             "UPDATE stripe_sandbox.objects SET data = data || %s WHERE id = %s",
-            [Jsonb({"pending_webhooks": 0}), claimed.event_id],
+            [Jsonb({"pending_webhooks": owed[0] if owed else 0}), claimed.event_id],
         )
         return
     wait = retry_seconds(claimed.attempts)

@@ -19,6 +19,7 @@ def emit(store: Store, *, type: str, object: dict[str, Any], previous: dict[str,
     It becomes visible, and is sent, only when the transaction of its cause commits. `previous` are the
     changed attributes' old values, for events named `….updated` and alike.
     """
+    endpoints = _endpoints(store, type)
     data: dict[str, Any] = {"object": snapshot(object)}
     if previous is not None:
         data["previous_attributes"] = snapshot(previous)
@@ -29,28 +30,48 @@ def emit(store: Store, *, type: str, object: dict[str, Any], previous: dict[str,
         "created": store.timestamp,
         "data": data,
         "livemode": False,
-        "pending_webhooks": 0 if store.endpoint is None else 1,
+        "pending_webhooks": len(endpoints),
         "request": {"id": store.cause.request_id, "idempotency_key": store.cause.idempotency_key},
         "type": type,
     }
     store.insert(event)
-    if store.endpoint is not None:
-        _plan_delivery(store, event_id=event["id"])
+    for endpoint in endpoints:
+        _plan_delivery(store, event_id=event["id"], endpoint=endpoint)
     return event
 
 
-def send_again(store: Store, *, event_id: str) -> None:
-    """The event is due once more, at once, whatever happened to it before and whatever faults are set."""
-    _insert_delivery(store, event_id=event_id, state="pending", delay_seconds=0)
+def send_again(store: Store, *, event_id: str, times: int = 1) -> None:
+    """The event is due so many times more, at once, whatever happened to it before and whatever faults are set.
+
+    It goes to the configured endpoint, or to those of the API where none is configured.
+    """
+    event = store.find("event", event_id)
+    assert event is not None
+    targets = [None] if store.endpoint is not None else _endpoints(store, event.data["type"])
+    for target in targets * times:
+        _insert_delivery(store, event_id=event_id, endpoint=target, state="pending", delay_seconds=0)
 
 
-def _plan_delivery(store: Store, *, event_id: str) -> None:
+def _endpoints(store: Store, type: str) -> list[str | None]:
+    """Who gets such an event: the configured endpoint (None), and those made through the API that asked for it."""
+    asked = store.connection.execute(
+        "SELECT id FROM stripe_sandbox.objects WHERE type = 'webhook_endpoint' AND data ->> 'status' = 'enabled'"
+        " AND data -> 'enabled_events' ?| %s ORDER BY seq",
+        [["*", type]],
+    ).fetchall()
+    configured: list[str | None] = [] if store.endpoint is None else [None]
+    return configured + [id for (id,) in asked]
+
+
+def _plan_delivery(store: Store, *, event_id: str, endpoint: str | None) -> None:
     faults = read_faults(store.connection)
     if _is_lost(store, faults):
-        _insert_delivery(store, event_id=event_id, state="lost", delay_seconds=0)
+        _insert_delivery(store, event_id=event_id, endpoint=endpoint, state="lost", delay_seconds=0)
         return
     for _ in range(1 + faults.duplicate):
-        _insert_delivery(store, event_id=event_id, state="pending", delay_seconds=faults.delay_seconds)
+        _insert_delivery(
+            store, event_id=event_id, endpoint=endpoint, state="pending", delay_seconds=faults.delay_seconds
+        )
 
 
 def _is_lost(store: Store, faults: Faults) -> bool:
@@ -63,8 +84,8 @@ def _is_lost(store: Store, faults: Faults) -> bool:
     return True
 
 
-def _insert_delivery(store: Store, *, event_id: str, state: str, delay_seconds: float) -> None:
+def _insert_delivery(store: Store, *, event_id: str, endpoint: str | None, state: str, delay_seconds: float) -> None:
     store.connection.execute(
-        "INSERT INTO stripe_sandbox.deliveries (event_id, state, due_at) VALUES (%s, %s, %s)",
-        [event_id, state, store.seconds_from_now(delay_seconds)],
+        "INSERT INTO stripe_sandbox.deliveries (event_id, endpoint_id, state, due_at) VALUES (%s, %s, %s, %s)",
+        [event_id, endpoint, state, store.seconds_from_now(delay_seconds)],
     )

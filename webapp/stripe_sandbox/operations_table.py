@@ -3,6 +3,7 @@
 from webapp.stripe_sandbox.operations import Operation
 from webapp.stripe_sandbox.resources import (
     balance_transactions,
+    billing_portal,
     charges,
     checkout_sessions,
     coupons,
@@ -20,10 +21,12 @@ from webapp.stripe_sandbox.resources import (
     refunds,
     setup_intents,
     subscriptions,
+    webhook_endpoints,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
     *balance_transactions.OPERATIONS,
+    *billing_portal.OPERATIONS,
     *charges.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *coupons.OPERATIONS,
@@ -41,4 +44,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *refunds.OPERATIONS,
     *setup_intents.OPERATIONS,
     *subscriptions.OPERATIONS,
+    *webhook_endpoints.OPERATIONS,
 )

@@ -16,7 +16,7 @@ def page(
 ) -> Response:
     """A template with headers that let it load nothing foreign and post only here and to `goes_to`."""
     response = make_response(render_template(f"stripe_sandbox/{name}.html", t=texts, **values), status)
-    targets = " ".join(sorted({_origin(url) for url in goes_to if url}))
+    targets = " ".join(sorted({_origin(url) for url in goes_to if url and "://" in url}))
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'self'; form-action 'self' {targets}; frame-ancestors 'none'; base-uri 'none'"
     )

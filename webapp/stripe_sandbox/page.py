@@ -18,6 +18,7 @@ SELECT_PAGE = """
     SELECT seq, id, type, data, private, due_at FROM stripe_sandbox.objects
     WHERE type = %(type)s AND data @> %(match)s
       AND (%(any_of)s::jsonb[] IS NULL OR data @> ANY (%(any_of)s::jsonb[]))
+      AND (%(unlike)s::jsonb IS NULL OR NOT data @> %(unlike)s)
       AND (%(older_than)s::bigint IS NULL OR seq < %(older_than)s)
       AND (%(newer_than)s::bigint IS NULL OR seq > %(newer_than)s)
       AND (%(gte)s::timestamptz IS NULL OR created >= %(gte)s)
@@ -35,8 +36,9 @@ def list_page(
     params: Mapping[str, Any],
     match: Mapping[str, Any] | None = None,
     any_of: list[dict[str, Any]] | None = None,
+    unlike: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A list object with the objects that contain `match` and at least one of `any_of`.
+    """A list object with the objects that contain `match` and at least one of `any_of`, and not `unlike`.
 
     Raises StripeError for a cursor that is no such object, or for both cursors at once.
     """
@@ -49,6 +51,7 @@ def list_page(
             "type": type,
             "match": Jsonb(dict(match or {})),
             "any_of": None if any_of is None else [Jsonb(one) for one in any_of],
+            "unlike": None if unlike is None else Jsonb(dict(unlike)),
             "older_than": older,
             "newer_than": newer,
             "gte": gte,

@@ -20,16 +20,10 @@ def _list(call: Call) -> dict[str, Any]:
         type=TYPE,
         url="/v1/events",
         params=params,
-        match=_by_delivery(params),
+        match={"pending_webhooks": 0} if params.get("delivery_success") is True else None,
+        unlike={"pending_webhooks": 0} if params.get("delivery_success") is False else None,
         any_of=[{"type": type} for type in wanted] or None,
     )
-
-
-def _by_delivery(params: dict[str, Any]) -> dict[str, Any]:
-    """Delivered everywhere, or still owed to someone: an event counts who has not had it yet."""
-    if "delivery_success" not in params:
-        return {}
-    return {"pending_webhooks": 0 if params["delivery_success"] else 1}
 
 
 OPERATIONS: tuple[Operation, ...] = (
