@@ -43,14 +43,20 @@ class Dispute(Base):
 
 
 def keep_dispute(
-    session: Session, *, fact: DisputeFact, payment_intent_id: str, purchase_id: int | None, currency: str
+    session: Session,
+    *,
+    known: Dispute | None,
+    fact: DisputeFact,
+    payment_intent_id: str,
+    purchase_id: int | None,
+    currency: str,
 ) -> tuple[Dispute, bool]:
     """The dispute is written down as Stripe knows it now; returns it, and whether that was news.
 
-    One that is lost in another currency than the payment's (`currency`) can't be told in credits: parked. The caller
-    holds the lock of what was paid for.
+    `known` is its row, if there is one. One that is lost in another currency than the payment's (`currency`) can't be
+    told in credits: parked. The caller holds the lock of what was paid for.
     """
-    dispute = session.get(Dispute, fact.stripe_dispute_id, populate_existing=True)
+    dispute = known
     before = _standing(dispute)
     if dispute is None:
         dispute = Dispute(
@@ -106,7 +112,8 @@ def disputes_of(session: Session, *, purchase_id: int) -> list[Dispute]:
         session.scalars(
             select(Dispute)
             .where(Dispute.purchase_id == purchase_id)
-            .order_by(Dispute.opened_at, Dispute.stripe_dispute_id)
+            .order_by(Dispute.opened_at, Dispute.stripe_dispute_id),
+            execution_options={"populate_existing": True},
         )
     )
 

@@ -14,7 +14,7 @@ from webapp.billing.dispute import (
     unfreeze_disputed,
 )
 from webapp.billing.purchase import Purchase
-from webapp.billing.refund import Refund, keep_refund
+from webapp.billing.refund import Refund, keep_refunds
 from webapp.billing.reversals import Reversals
 from webapp.billing.take_back import Gone, PaidGrant, take_back
 
@@ -27,9 +27,10 @@ def follow_reversals(session: Session, *, purchase: Purchase, reversals: Reversa
     Absolute: it depends on what stands at Stripe, never on the order or number of the events that told. Returns
     whether any of it was news. The caller holds the purchase's lock; locks the account.
     """
-    news = [keep_refund(session, fact=fact, purchase_id=purchase.id) for fact in reversals.refunds]
-    was_frozen = {each.stripe_dispute_id for each in disputes_of(session, purchase_id=purchase.id) if _frozen(each)}
-    disputes = _keep_disputes(session, purchase, reversals)
+    news = [keep_refunds(session, facts=reversals.refunds, purchase_id=purchase.id)]
+    known = disputes_of(session, purchase_id=purchase.id) if reversals.disputes else []
+    was_frozen = {each.stripe_dispute_id for each in known if _frozen(each)}
+    disputes = _keep_disputes(session, purchase, known, reversals)
     paid = paid_grant(purchase)
     for dispute, _ in disputes:
         if _frozen(dispute) and dispute.stripe_dispute_id not in was_frozen:
@@ -88,13 +89,17 @@ def _frozen(dispute: Dispute) -> bool:
     return dispute.state in FROZEN_STATES
 
 
-def _keep_disputes(session: Session, purchase: Purchase, reversals: Reversals) -> list[tuple[Dispute, bool]]:
+def _keep_disputes(
+    session: Session, purchase: Purchase, known: list[Dispute], reversals: Reversals
+) -> list[tuple[Dispute, bool]]:
     if not reversals.disputes:
         return []
+    rows = {each.stripe_dispute_id: each for each in known}
     assert purchase.stripe_payment_intent_id is not None
     return [
         keep_dispute(
             session,
+            known=rows.get(fact.stripe_dispute_id),
             fact=fact,
             payment_intent_id=purchase.stripe_payment_intent_id,
             purchase_id=purchase.id,

@@ -1,5 +1,6 @@
 """Refunds as we keep them: those asked for here are written down before Stripe is asked, the others when seen."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -35,34 +36,23 @@ class Refund(Base):
     stripe_refund_id: Mapped[str | None] = mapped_column(Text)
 
 
-def keep_refund(session: Session, *, fact: RefundFact, purchase_id: int) -> bool:
-    """The refund is written down as Stripe knows it now; returns whether that was news.
+def keep_refunds(session: Session, *, facts: Sequence[RefundFact], purchase_id: int) -> bool:
+    """The purchase's refunds are written down as Stripe knows them now; returns whether any of that was news.
 
     One that we asked for and whose answer never reached us is known by the name that our request gave it. The caller
     holds the purchase's lock.
     """
-    refund = _find(session, fact, purchase_id)
-    if refund is None:
-        refund = Refund(
-            purchase_id=purchase_id,
-            amount_minor=fact.amount_minor,
-            currency=fact.currency,
-            actor="stripe",
-            created_at=fact.made_at,
-        )
-        session.add(refund)
-    before = (refund.stripe_refund_id, refund.state, refund.failure)
-    refund.stripe_refund_id, refund.state, refund.failure = fact.stripe_refund_id, fact.status, fact.failure
-    news = before != (refund.stripe_refund_id, refund.state, refund.failure)
-    if news:
-        session.flush()
-        log.info("refund_seen", refund=refund.id, purchase=purchase_id, state=refund.state)
-    return news
+    if not facts:
+        return False
+    kept = refunds_of(session, purchase_id=purchase_id)
+    news = [_keep(session, kept, fact, purchase_id) for fact in facts]
+    return any(news)
 
 
 def refunds_of(session: Session, *, purchase_id: int) -> list[Refund]:
     """The purchase's refunds, oldest first."""
-    return list(session.scalars(select(Refund).where(Refund.purchase_id == purchase_id).order_by(Refund.id)))
+    found = select(Refund).where(Refund.purchase_id == purchase_id).order_by(Refund.id)
+    return list(session.scalars(found, execution_options={"populate_existing": True}))
 
 
 def asked_minor(session: Session, *, purchase_id: int) -> int:
@@ -73,20 +63,29 @@ def asked_minor(session: Session, *, purchase_id: int) -> int:
     return int(session.execute(waiting).scalar_one())
 
 
-def _find(session: Session, fact: RefundFact, purchase_id: int) -> Refund | None:
-    found = session.scalars(
-        select(Refund).where(Refund.stripe_refund_id == fact.stripe_refund_id).execution_options(populate_existing=True)
-    ).one_or_none()
-    if found is not None or not _is_id(fact.asked_as):
-        return found
-    asked = session.get(Refund, int(fact.asked_as or 0), populate_existing=True)
-    ours = (
-        asked is not None
-        and asked.stripe_refund_id is None
-        and (asked.purchase_id, asked.amount_minor) == (purchase_id, fact.amount_minor)
-    )
-    return asked if ours else None
+def _keep(session: Session, kept: list[Refund], fact: RefundFact, purchase_id: int) -> bool:
+    refund = next((each for each in kept if _is_it(each, fact)), None)
+    if refund is None:
+        refund = Refund(
+            purchase_id=purchase_id,
+            amount_minor=fact.amount_minor,
+            currency=fact.currency,
+            actor="stripe",
+            created_at=fact.made_at,
+        )
+        session.add(refund)
+        kept.append(refund)
+    before = (refund.stripe_refund_id, refund.state, refund.failure)
+    refund.stripe_refund_id, refund.state, refund.failure = fact.stripe_refund_id, fact.status, fact.failure
+    news = before != (refund.stripe_refund_id, refund.state, refund.failure)
+    if news:
+        session.flush()
+        log.info("refund_seen", refund=refund.id, purchase=purchase_id, state=refund.state)
+    return news
 
 
-def _is_id(text: str | None) -> bool:
-    return text is not None and text.isascii() and text.isdecimal() and len(text) <= 18
+def _is_it(refund: Refund, fact: RefundFact) -> bool:
+    """By Stripe's id; or it is the one that we asked for, by the name and the amount."""
+    if refund.stripe_refund_id is not None:
+        return refund.stripe_refund_id == fact.stripe_refund_id
+    return (str(refund.id), refund.amount_minor) == (fact.asked_as, fact.amount_minor)
