@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from webapp.commands import api_key, database, jobs, ledger, ledger_import, people, sandbox, seed, stripe, translations
+from webapp.commands import (
+    api_key,
+    database,
+    jobs,
+    ledger,
+    ledger_import,
+    ledger_rebuild,
+    ledger_seal,
+    people,
+    sandbox,
+    seed,
+    stripe,
+    translations,
+)
 
 
 def register(app: Flask) -> None:
@@ -13,6 +26,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(api_key.api_key_group)
     app.cli.add_command(ledger.ledger_group)
     ledger.ledger_group.add_command(ledger_import.import_command)
+    ledger.ledger_group.add_command(ledger_rebuild.rebuild_command)
+    ledger.ledger_group.add_command(ledger_seal.seal_command)
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)

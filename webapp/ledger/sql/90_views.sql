@@ -46,18 +46,27 @@ SELECT account_id, number, grant_id, reference, reason, actor, frozen_at, frozen
        unfrozen_after, unfrozen_version, unfrozen_by
 FROM ledger.freezes;
 
--- Double entry: each entry moves credits between its account and the house account that its kind implies.
+-- Double entry: each entry moves credits between its account and the house account that its kind implies. A grant that
+-- is about another one carries on what that one lost to time.
 CREATE VIEW ledger.postings_v AS
 SELECT e.account_id, e.seq, p.ledger_account, p.amount
 FROM ledger.entries e
 CROSS JOIN LATERAL (
     VALUES ('account', e.amount),
-           (CASE e.kind WHEN 'purchase' THEN 'sales' WHEN 'grant' THEN 'promotions' WHEN 'spend' THEN 'usage'
-                        WHEN 'refund' THEN 'usage' WHEN 'expire' THEN 'breakage' ELSE 'refunds' END, -e.amount)
+           (CASE e.kind WHEN 'purchase' THEN 'sales'
+                        WHEN 'grant' THEN CASE WHEN e.about_seq IS NULL THEN 'promotions' ELSE 'rollover' END
+                        WHEN 'spend' THEN 'usage' WHEN 'refund' THEN 'usage' WHEN 'expire' THEN 'breakage'
+                        ELSE 'refunds' END, -e.amount)
 ) AS p (ledger_account, amount);
 
+-- The house accounts by what the entries say, against what the accounts have: the rows sum to zero, always.
 CREATE VIEW ledger.trial_balance_v AS
-SELECT ledger_account, sum(amount)::bigint AS balance FROM ledger.postings_v GROUP BY ledger_account;
+SELECT ledger_account, sum(amount)::bigint AS balance
+FROM ledger.postings_v WHERE ledger_account <> 'account' GROUP BY ledger_account
+UNION ALL
+SELECT 'grants', coalesce(sum(remaining), 0)::bigint FROM ledger.grants
+UNION ALL
+SELECT 'debt', coalesce(sum(-debt), 0)::bigint FROM ledger.accounts;
 
 CREATE VIEW ledger.seals_v AS
 SELECT number, sealed_at, accounts, digest, previous, hmac, key_id FROM ledger.seals;
