@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from webapp.ledger.batches import grant_many
 from webapp.ledger.call import call, call_all
 from webapp.ledger.errors import LedgerRefusal
 from webapp.ledger.opening.line import Line
 from webapp.ledger.opening.sheet import Chunk, Sheet
-from webapp.ledger.writes import Written, grant
+from webapp.ledger.requests import GrantItem
 
 # Who wrote the entries, by which a later run knows them.
 ACTOR = "import"
@@ -96,29 +97,24 @@ def book(session: Session, chunk: Chunk, *, file: str) -> Tally:
     the way since `compare`; nothing of the chunk was written then.
     """
     ids, opened = _open_accounts(session, chunk.lines)
-    fingerprints = _find_grants(session, chunk.lines, ids)
     tally = Tally(accounts_opened=len(opened), accounts_known=len(set(chunk.accounts) - opened))
-    for line in sorted(chunk.lines, key=lambda line: ids[line.account]):
-        known = fingerprints.get((ids[line.account], str(line.source_key))) == line.fingerprint
-        if not known:
-            known = _grant(session, line, account_id=ids[line.account], file=file).replayed
-        tally.count(line, known=known)
+    outcomes = grant_many(session, items=[_item(line, account_id=ids[line.account], file=file) for line in chunk.lines])
+    for line, outcome in zip(chunk.lines, outcomes, strict=True):
+        if isinstance(outcome, LedgerRefusal):
+            outcome.data["line"] = line.number
+            raise outcome
+        tally.count(line, known=outcome.replayed)
     return tally
 
 
-def _grant(session: Session, line: Line, *, account_id: int, file: str) -> Written:
-    try:
-        return grant(
-            session,
-            **line.terms,
-            account_id=account_id,
-            actor=ACTOR,
-            occurred_at=line.granted_at,
-            metadata={"file": file, "line": line.number},
-        )
-    except LedgerRefusal as refusal:
-        refusal.data["line"] = line.number
-        raise
+def _item(line: Line, *, account_id: int, file: str) -> GrantItem:
+    return GrantItem(
+        **line.terms,
+        account_id=account_id,
+        actor=ACTOR,
+        occurred_at=line.granted_at,
+        metadata={"file": file, "line": line.number},
+    )
 
 
 def trial_balance(session: Session) -> int:

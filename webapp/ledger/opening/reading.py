@@ -121,7 +121,7 @@ def _read(column: str, cell: str, rules: Rules) -> Any:
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _shown(cell: str) -> str:
