@@ -1,11 +1,14 @@
 """One account in the model and in PostgreSQL, asked the same and compared."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from tests.ledger import model
 from tests.ledger.database_account import DatabaseAccount, entry_of, grant_of, hold_of
@@ -16,10 +19,6 @@ ENTRIES = text("SELECT * FROM ledger.entries_v WHERE account_id = :account_id AN
 GRANTS = text("SELECT * FROM ledger.grants_v WHERE account_id = :account_id ORDER BY grant_id")
 HOLDS = text("SELECT * FROM ledger.holds_v WHERE account_id = :account_id ORDER BY number")
 VIOLATIONS = text("SELECT invariant, detail FROM ledger.violations_v WHERE account_id = :account_id")
-SET_NOW = text("SELECT set_config('test.now', :now, true)")
-
-# Turn on as soon as `verify` plays holds, freezes and late grants: then every step is proved too.
-THE_PROOF_KNOWS_HOLDS = False
 
 
 class Both:
@@ -28,17 +27,14 @@ class Both:
         self.engine = engine
         self.model = model.Account(**attributes)  # type: ignore[arg-type]
         self.database = DatabaseAccount(engine, now=now, **attributes)  # type: ignore[arg-type]
-        self.written_at = now
-        self.compared = 0  # entries that were found to be the same; nobody changes one
+        self.settled_at = now
+        self.known = 0  # entries that were found to be the same; nobody changes one
 
     def do(self, operation: str, *, now: datetime, **arguments: Any) -> Any:
         """Ask both; they answer alike or refuse alike, and are alike afterwards."""
-        before = self.model.copy()
-        answers = [self._ask(account, operation, now=now, **arguments) for account in (self.model, self.database)]
-        assert answers[0] == answers[1], f"{operation}({arguments})"
-        if self.model != before:
-            self.written_at = self.model.clock(now)
-        self.check(now)
+        with self.compared(now):
+            answers = [self._ask(account, operation, now=now, **arguments) for account in (self.model, self.database)]
+            assert answers[0] == answers[1], f"{operation}({arguments})"
         return answers[0]
 
     def _ask(self, account: Any, operation: str, **arguments: Any) -> Any:
@@ -47,35 +43,50 @@ class Both:
         except model.Refused as refused:
             return (type(refused).__name__, vars(refused))
 
-    def check(self, now: datetime) -> None:
-        account_id = {"account_id": self.database.account_id}
+    @contextmanager
+    def compared(self, now: datetime) -> Iterator[None]:
+        """Whatever is done to both meanwhile, they are alike afterwards; what was written is proved too."""
+        before = self.model.copy()
+        yield
         with self.database.at(now) as session:
-            entries = [entry_of(row) for row in session.execute(ENTRIES, {**account_id, "seq": self.compared})]
-            grants = {row.grant_id: grant_of(row) for row in session.execute(GRANTS, account_id)}
-            holds = {row.number: hold_of(row) for row in session.execute(HOLDS, account_id)}
-            seen = ledger.balance(session, **account_id)
-            # What is due is due since the last write; violations of lateness are not asked for here.
-            session.execute(SET_NOW, {"now": self.written_at.isoformat()})
-            violations = list(session.execute(VIOLATIONS, account_id))
-        assert entries == self.model.entries[self.compared :]
-        assert grants == self.model.grants
+            self.compare(session, now)
+        if self.model.after_due(now) == self.model:
+            self.settled_at = now
+        if self.model != before:
+            self.prove()
+
+    def compare(self, session: Session, now: datetime) -> None:
+        """All that is stored, and what is said of now."""
+        account_id = {"account_id": self.database.account_id}
+        entries = session.execute(ENTRIES, {**account_id, "seq": self.known})
+        assert [entry_of(row) for row in entries] == self.model.entries[self.known :]
+        assert {row.grant_id: grant_of(row) for row in session.execute(GRANTS, account_id)} == self.model.grants
+        holds = {row.number: hold_of(row) for row in session.execute(HOLDS, account_id)}
         assert holds == self.model.holds
-        assert [places(h) for h in holds.values()] == [places(h) for h in self.model.holds.values()]
+        assert [places(hold) for hold in holds.values()] == [places(hold) for hold in self.model.holds.values()]
+        self.known = len(self.model.entries)
+        self.compare_figures(session, now)
+
+    def compare_figures(self, session: Session, now: datetime) -> None:
+        seen = ledger.balance(session, account_id=self.database.account_id)
         expected = self.model.after_due(now)
         assert seen.balance == expected.booked_balance
         assert seen.available == self.model.available_in_all(now)
         assert seen.held == sum(grant.held for grant in expected.grants.values())
         assert seen.debt == expected.debt
         assert seen.seq == self.model.seq
-        assert violations == []
-        self.compared = len(self.model.entries)
-        self.prove()
+
+    def wait(self, now: datetime) -> None:
+        """Nothing was written, so only what is said of now may differ."""
+        with self.database.at(now) as session:
+            self.compare_figures(session, now)
 
     def prove(self) -> None:
-        if not THE_PROOF_KNOWS_HOLDS:
-            return
+        """No violation and nothing for the proof to find, as of the last moment when nothing was due."""
+        with self.database.at(self.settled_at) as session:
+            assert list(session.execute(VIOLATIONS, {"account_id": self.database.account_id})) == []
         with self.engine.connect() as connection:
-            report = verify(connection, account_ids=[self.database.account_id])
+            report = verify(connection, account_ids=[self.database.account_id], now=self.settled_at)
         assert report.findings == []
         assert report.entries == len(self.model.entries)
 
@@ -103,8 +114,8 @@ class Effects:
     def count(self, what: str, answer: Any) -> None:
         self.counts[what, effect_of(answer)] += 1
 
-    def without_effect(self) -> list[str]:
-        return sorted({what for what, _ in self.counts if not self.counts[what, "effect"]})
+    def effective(self) -> set[str]:
+        return {what for what, effect in self.counts if effect == "effect"}
 
     def table(self) -> str:
         lines = [f"{'':24}{'effect':>9}{'refused':>9}{'nothing':>9}"]

@@ -291,7 +291,7 @@ class Histories(RuleBasedStateMachine):
     def wait(self, by: timedelta) -> None:
         self.now += by
         for both in self.accounts:
-            both.check(self.now)
+            both.wait(self.now)
 
     @someone(is_due)
     @rule(at=accounts)
@@ -305,17 +305,15 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """The sweep takes all accounts of the database in chunks; these two are among them."""
-        database = self.accounts[0].database
-        swept = (1, 1)
-        while swept != (0, 0):
-            with database.at(self.now) as session:
-                swept = ledger.expire_due(session, limit=100)
-        changed = False
-        for both in self.accounts:
-            before = both.model.copy()
-            both.model.expire_due(now=self.now)
-            changed |= both.model != before
-            both.check(self.now)
+        before = [both.model.copy() for both in self.accounts]
+        with self.accounts[0].compared(self.now), self.accounts[1].compared(self.now):
+            swept = (1, 1)
+            while swept != (0, 0):
+                with self.accounts[0].database.at(self.now) as session:
+                    swept = ledger.expire_due(session, limit=100)
+            for both in self.accounts:
+                both.model.expire_due(now=self.now)
+        changed = before != [both.model for both in self.accounts]
         self.effects.count("sweep", changed)
 
     # -- choices of the owner -------------------------------------------------------------------------------
@@ -401,7 +399,8 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for both in getattr(self, "accounts", []):
-            both.check(self.now)
+            for hold in both.model.holds.values():
+                self.effects.count(f"a hold is {hold.state} in the end", True)
             with Session(self.engine) as session:
                 pages = list(newest_first(session, both.database.account_id))
             assert pages == both.model.entries[::-1]
