@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from jobs.check_purchases import check_purchases
 from jobs.expire_due import expire_due
-from jobs.seal_ledger import seal_ledger
 from jobs.sweep_outbox import sweep_outbox
 from jobs.tidy_api_answers import tidy_api_answers
 from jobs.tidy_outbox import tidy_outbox
@@ -29,7 +28,6 @@ SCHEDULE = (
     Periodic(job=sweep_outbox, every_seconds=10, timeout_seconds=60),
     Periodic(job=expire_due, every_seconds=60),
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
-    Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=tidy_outbox, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_api_answers, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_sessions, every_seconds=24 * 3600, timeout_seconds=1800),

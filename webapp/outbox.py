@@ -83,17 +83,32 @@ def finish(session: Session, *, key: str) -> None:
     session.execute(update(OutboxRow).where(OutboxRow.key == key).values(done_at=clock.now(), parked_at=None))
 
 
+def count(session: Session, *, row_id: int) -> OutboxRow | None:
+    """One more attempt is begun, and the row due again later (30 s, doubling to an hour) should nothing come of it.
+
+    To be committed before the attempt, so that one counts whose process is killed. After the last the row is parked
+    instead: look at `parked_at`. None when it is done, parked or being done by somebody else.
+    """
+    row = begin(session, row_id=row_id)
+    if row is None:
+        return None
+    if row.attempts >= MOST_ATTEMPTS:
+        park(session, row=row, reason=f"none of {row.attempts} attempts came to an end: killed each time")
+        return row
+    row.attempts += 1
+    row.due_at = clock.now() + min(RETRY_AFTER * 2 ** (row.attempts - 1), timedelta(hours=1))
+    return row
+
+
 def failed(session: Session, *, row_id: int, error: str) -> OutboxRow | None:
-    """Count a failed attempt and set when to try again (30 s, doubling to an hour); park it after the last.
+    """Note why the attempt that was counted failed; the row is parked after the last.
 
     Returns the row, or None when somebody else has done it meanwhile.
     """
     row = session.get(OutboxRow, row_id, with_for_update=True, populate_existing=True)
     if row is None or row.done_at is not None:
         return None
-    row.attempts += 1
     row.last_error = error.replace("\x00", "")[:2000]
-    row.due_at = clock.now() + min(RETRY_AFTER * 2 ** (row.attempts - 1), timedelta(hours=1))
     if row.attempts >= MOST_ATTEMPTS:
         row.parked_at = clock.now()
     return row

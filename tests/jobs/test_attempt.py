@@ -76,6 +76,53 @@ def test_after_the_last_attempt_it_is_parked_and_somebody_is_told(app: Flask, ro
     assert row(app, row_id).parked_at is None
 
 
+def test_a_job_whose_process_is_killed_each_time_is_parked_in_the_end(app: Flask, row_id: int) -> None:
+    began: list[int] = []
+    told: list[Any] = []
+
+    class Killed(BaseException):
+        """Ends the process without another word."""
+
+    def effect(_session: Session, *, word: str) -> None:
+        began.append(1)
+        raise Killed
+
+    def give_up(_session: Session, *, reason: str, word: str) -> None:
+        told.append((reason, word))
+
+    with app.app_context():
+        for number in range(MOST_ATTEMPTS):
+            with pytest.raises(Killed):
+                attempt(row_id, effect, give_up)
+            killed = row(app, row_id)
+            assert (killed.attempts, killed.parked_at) == (number + 1, None)
+        assert timedelta(minutes=55) < killed.due_at - clock.now() <= timedelta(hours=1)
+        for _ in range(2):
+            attempt(row_id, effect, give_up)
+    parked = row(app, row_id)
+    assert parked.parked_at is not None
+    assert len(began) == MOST_ATTEMPTS
+    assert told == [(parked.last_error, "hazel")]
+    assert "killed" in (parked.last_error or "")
+    with app.app_context():
+        with unit_of_work() as session:
+            outbox.replay(session, row_id=row_id)
+        attempt(row_id, lambda _session, *, word: None)
+    assert row(app, row_id).done_at is not None
+
+
+def test_a_job_that_somebody_else_is_doing_counts_no_attempt(app: Flask, row_id: int) -> None:
+    def effect(_session: Session, *, word: str) -> None:
+        for _ in range(MOST_ATTEMPTS + 1):
+            attempt(row_id, effect)
+
+    with app.app_context():
+        attempt(row_id, effect)
+    done = row(app, row_id)
+    assert (done.attempts, done.parked_at) == (1, None)
+    assert done.done_at is not None
+
+
 def test_two_workers_do_not_do_the_same_job_at_once(app: Flask, row_id: int) -> None:
     ran: list[int] = []
 

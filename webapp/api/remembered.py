@@ -1,10 +1,10 @@
 """Idempotency keys of writes that leave no ledger entry: the first answer is kept and given again."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, SmallInteger, Text, update
+from sqlalchemy import DateTime, LargeBinary, SmallInteger, Text, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -26,6 +26,23 @@ class ApiAnswer(Base):
     status: Mapped[int | None] = mapped_column(SmallInteger)
     body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+def drop_old(session: Session, *, older_than: timedelta, limit: int) -> int:
+    """Delete one chunk of the answers given longer ago than `older_than`; returns how many.
+
+    Their idempotency keys may name other requests from then on.
+    """
+    old = (
+        select(ApiAnswer.resource, ApiAnswer.idempotency_key)
+        .where(ApiAnswer.created_at < clock.now() - older_than)
+        .order_by(ApiAnswer.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte()
+    )
+    is_old = (ApiAnswer.resource == old.c.resource) & (ApiAnswer.idempotency_key == old.c.idempotency_key)
+    return len(session.execute(delete(ApiAnswer).where(is_old).returning(ApiAnswer.resource)).all())
 
 
 def remembered(session: Session, *, resource: str, key: str, request: Any, work: Callable[[], Reply]) -> Reply:

@@ -130,6 +130,19 @@ def end_all(session: Session, *, user_id: int, except_id: int | None = None) -> 
     return len(session.execute(doomed.returning(SessionRow.id)).all())
 
 
+def drop_expired(session: Session, *, limit: int) -> int:
+    """Delete one chunk of the sessions that have ended by themselves; returns how many."""
+    expired = (
+        select(SessionRow.id)
+        .where(SessionRow.expires_at <= now())
+        .order_by(SessionRow.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    dropped = delete(SessionRow).where(SessionRow.id.in_(expired.scalar_subquery())).returning(SessionRow.id)
+    return len(session.execute(dropped).all())
+
+
 def lifetime(*, stay: bool) -> timedelta:
     """How long a session lives without being used."""
     return STAY_FOR if stay else BROWSER_SESSION_FOR
