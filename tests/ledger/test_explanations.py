@@ -4,12 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from tests.conftest import TestServers
 from tests.ledger import model
 from tests.ledger.asking import HOUR, T0
 from tests.ledger.database_account import DatabaseAccount
@@ -207,14 +205,10 @@ def test_available_is_never_negative_and_debt_is_told(clocked_engine: Engine) ->
     assert (balance.balance, balance.available, balance.debt, balance.held) == (-5, 0, 5, 0)
 
 
-def test_a_frozen_grant_pays_for_nothing(account: DatabaseAccount, clocked_servers: TestServers) -> None:
-    """Nothing freezes a grant yet; a dispute will."""
+def test_a_frozen_grant_pays_for_nothing(account: DatabaseAccount) -> None:
     account.grant(now=T0, amount=10)
     account.grant(now=T0, amount=10)
-    with psycopg.connect(clocked_servers.owner_url, autocommit=True) as owner:
-        owner.execute(
-            "UPDATE ledger.grants SET frozen = true WHERE account_id = %s AND grant_id = 1", [account.account_id]
-        )
+    account.freeze(now=T0, grant_id=1, reference="dispute")
     assert account.available(T0) == 10
     assert account.spend(now=T0, amount=15, partial=True).entry.draws == (model.Draw(2, -10),)
     with account.engine.connect() as connection:
