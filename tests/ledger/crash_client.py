@@ -86,7 +86,12 @@ class Client:
         if not self.spends:
             return None
         account_id, seq = self.chance.choice(self.spends)
-        return "refund_spend", {"account_id": account_id, "seq": seq, "amount": 1, "reason": "crash"}
+        return "refund_spend", {
+            "account_id": account_id,
+            "seq": seq,
+            "amount": self.chance.choice([1, 1, 50]),
+            "reason": "crash",
+        }
 
     def _capture(self) -> tuple[str, dict[str, Any]] | None:
         hold = self._some_hold()

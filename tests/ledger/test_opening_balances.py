@@ -3,8 +3,10 @@
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import psycopg
@@ -13,6 +15,7 @@ from click.testing import Result
 from flask import Flask
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from tests.conftest import TestServers
 from tests.docs.pages import ROOT
@@ -514,6 +517,31 @@ def test_a_refusal_in_the_middle_names_its_line_and_keeps_the_chunks_before(
     assert "line 3, source_key" in result.output
     assert "what came before it was" in result.output
     assert [grant["account"] for grant in rows(books, GRANTS)] == ["a"]
+
+
+def test_two_imports_at_once_share_the_work_and_book_nothing_twice(fresh_database: TestServers, books: Any) -> None:
+    engine = create_engine(sqlalchemy_url(fresh_database.database_url))
+    gate = Barrier(3)
+
+    def import_all(_: int) -> opening.Tally:
+        tally = opening.Tally()
+        with opening.Sheet() as sheet:
+            for number in range(200):
+                sheet.add(opening.Line(number=number, account=f"user-{number % 70}", amount=1 + number))
+            gate.wait(timeout=30)
+            for chunk in sheet.chunks(size=20):
+                with Session(engine) as session, session.begin():
+                    tally.add(opening.book(session, chunk, file="opening.csv"))
+        return tally
+
+    with ThreadPoolExecutor(3) as pool:
+        tallies = list(pool.map(import_all, range(3)))
+    engine.dispose()
+    assert sum(tally.accounts_opened for tally in tallies) == 70
+    assert sum(tally.grants_made for tally in tallies) == 200
+    assert [tally.lines for tally in tallies] == [200] * 3
+    assert sorted(grant["amount"] for grant in rows(books, GRANTS)) == list(range(1, 201))
+    assert_proven(fresh_database)
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(run: Import, tmp_path: Path) -> None:
