@@ -171,7 +171,7 @@ def database(servers: Any, shared_database: str) -> str:
     """The sandbox's database, emptied: it is of these tests alone, and emptying is faster than copying."""
     with psycopg.connect(in_database(servers.owner_url, shared_database)) as connection:
         connection.execute("TRUNCATE stripe_sandbox.objects, stripe_sandbox.deliveries, stripe_sandbox.idempotency")
-        connection.execute("UPDATE stripe_sandbox.settings SET faults = '{}'")
+        connection.execute("UPDATE stripe_sandbox.settings SET faults = '{}', advanced_by = '0 s'")
     return shared_database
 
 

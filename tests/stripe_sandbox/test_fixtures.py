@@ -9,23 +9,31 @@ import pytest
 import requests
 
 from tests.stripe_sandbox.conftest import KEY, Sandbox
+from tests.stripe_sandbox.test_subscriptions import buyer, checkout, monthly, pass_days, subscribe
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "stripe" / "fixtures3.json"
 
 # Objects whose keys are the merchant's or the type's own choice: the fixture shows one example of many.
 FREE_FORM = {"metadata", "payment_method_options"}
 # What Stripe's fixture leaves out, though its API reference has it, by where it stands.
+ERROR = {"charge", "code", "decline_code", "doc_url", "message", "payment_method"}
 DOCUMENTED: dict[str, set[str]] = {
-    # https://docs.stripe.com/api/payment_intents/object#payment_intent_object-last_payment_error
-    "payment_intent.last_payment_error": {
-        "charge",
-        "code",
-        "decline_code",
-        "doc_url",
-        "message",
-        "payment_method",
-    },
+    # https://docs.stripe.com/api/payment_intents/object
+    "payment_intent.last_payment_error": ERROR,
+    "payment_intent.next_action": {"redirect_to_url"},
+    # https://docs.stripe.com/api/setup_intents/object and /api/setup_attempts/object
+    "setup_intent.last_setup_error": ERROR,
+    "setup_intent.next_action": {"redirect_to_url"},
+    "setup_attempt.setup_error": ERROR,
+    # https://docs.stripe.com/api/invoices/object, /api/invoice-line-item/object and /api/invoiceitems/object
+    "invoice.last_finalization_error": ERROR,
+    "line_item.pricing": {"price_details"},
+    "invoiceitem.pricing": {"price_details"},
+    # https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-payment-payment_intent
+    "invoice_payment.payment": {"payment_intent"},
 }
+# What is there only where `expand[]` asks for it.
+INCLUDED = {"line_items", "payments"}
 # Hashes named after a type: only the object's own type's is there.
 OF_A_TYPE = {"payment_method": {"card"}}
 
@@ -68,10 +76,13 @@ def all_differences(ours: dict[str, Any], fixtures: dict[str, Any]) -> list[str]
     kind = ours["object"]
     if kind == "list":
         return [told for item in ours["data"] for told in all_differences(item, fixtures)]
-    theirs = fixtures[kind]
+    theirs = fixtures[f"deleted_{kind}" if ours.get("deleted") else kind]
     optional = OF_A_TYPE.get(kind, set()) - {ours.get("type")}
     found = [f"{kind}.{key} is missing" for key in theirs.keys() - ours.keys() - optional]
     plain = {key: value for key, value in ours.items() if not is_whole_object(value)}
+    for value in plain.values():
+        inner = [one for one in value if is_whole_object(one)] if isinstance(value, list) else []
+        found += [told for one in inner for told in all_differences(one, fixtures)]
     if kind == "event":
         data = plain.pop("data")
         assert data.keys() <= {"object", "previous_attributes"}
@@ -79,7 +90,7 @@ def all_differences(ours: dict[str, Any], fixtures: dict[str, Any]) -> list[str]
         found += [f"{ours['type']}: {told}" for told in all_differences(data["object"], fixtures)]
     found += differences(plain, theirs, at=kind)
     for key in ours.keys() - plain.keys() - {"data"}:
-        found += [] if key in theirs or key == "line_items" else [f"{kind}.{key} is not in Stripe's"]
+        found += [] if key in theirs or key in INCLUDED else [f"{kind}.{key} is not in Stripe's"]
         found += all_differences(ours[key], fixtures)
     return found
 
@@ -121,6 +132,82 @@ def eventful(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
+@pytest.fixture
+def subscribed(eventful: Sandbox) -> Sandbox:
+    """And everything that subscriptions, saved cards and disputes add."""
+    sandbox = eventful
+    live_through_a_subscription(sandbox)
+    fail_and_end(sandbox)
+    save_and_dispute(sandbox)
+    return sandbox
+
+
+def live_through_a_subscription(sandbox: Sandbox) -> None:
+    """Tried, paid, changed, discounted, renewed."""
+    coupon = sandbox.api.coupons.create({"percent_off": 10, "duration": "repeating", "duration_in_months": 3})
+    code = sandbox.api.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
+    session = checkout(
+        sandbox,
+        monthly(sandbox),
+        discounts=[{"promotion_code": code.id}],
+        automatic_tax={"enabled": True},
+        subscription_data={"trial_period_days": 7, "metadata": {"a": "b"}},
+    )
+    sandbox.press(session, "pay")
+    pass_days(sandbox, 8)
+    subscription = sandbox.api.subscriptions.list().data[0]
+    item = subscription["items"].data[0]
+    dearer = {"items": [{"id": item.id, "price": monthly(sandbox, amount=3_000).id}]}
+    sandbox.api.subscriptions.update(subscription.id, dearer)
+    sandbox.api.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    sandbox.api.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
+    pass_days(sandbox, 31)
+    waiting = checkout(sandbox, monthly(sandbox))
+    sandbox.press(waiting, "delay")
+    sandbox.press(sandbox.open_session(invoice_creation={"enabled": True}), "pay")
+
+
+def fail_and_end(sandbox: Sandbox) -> None:
+    """Refused by the card, by the tax, by the bank; paused, resumed, given up, cancelled."""
+    subscription = subscribe(sandbox)
+    requests.post(f"{sandbox.url}/_sandbox/subscriptions/{subscription.id}/fail-next", json={}, timeout=10)
+    taxed = subscribe(sandbox)
+    requests.post(f"{sandbox.url}/_sandbox/subscriptions/{taxed.id}/fail-finalization", json={}, timeout=10)
+    asking = subscribe(sandbox)
+    asks = sandbox.api.payment_methods.attach("pm_card_authenticationRequired", {"customer": asking.customer})
+    sandbox.api.subscriptions.update(asking.id, {"default_payment_method": asks.id})
+    settings = {"end_behavior": {"missing_payment_method": "pause"}}
+    customer = buyer(sandbox, method=None)
+    paused = subscribe(sandbox, customer=customer, trial_period_days=2, trial_settings=settings)
+    incomplete = subscribe(sandbox, payment_behavior="default_incomplete")
+    pass_days(sandbox, 31)
+    sandbox.api.subscriptions.resume(paused.id)
+    pass_days(sandbox, 20)
+    assert sandbox.api.subscriptions.retrieve(incomplete.id).status == "incomplete_expired"
+    sandbox.api.subscriptions.cancel(taxed.id)
+
+
+def save_and_dispute(sandbox: Sandbox) -> None:
+    customer = sandbox.api.customers.create({"email": "ada@example.com"})
+    setup = {"mode": "setup", "success_url": "http://shop.test/", "currency": "eur", "customer": customer.id}
+    session = sandbox.api.checkout.sessions.create(setup)
+    for action, card in (("decline", ""), ("pay", "4000002500003155"), ("authenticate", "4000002500003155")):
+        sandbox.press(session, action, card=card)
+    sandbox.api.checkout.sessions.expire(sandbox.api.checkout.sessions.create(setup).id)
+    asked = {"amount": 900, "currency": "eur", "payment_method": "pm_card_authenticationRequired", "confirm": True}
+    sandbox.api.payment_intents.create(asked)
+    asked |= {"payment_method": "pm_card_visa", "capture_method": "manual"}
+    sandbox.api.payment_intents.capture(sandbox.api.payment_intents.create(asked).id)
+    for won in ("winning_evidence", "losing_evidence"):
+        sandbox.press(sandbox.open_session(), "pay", card="4000000000000259")
+        sandbox.run_due()
+        dispute = sandbox.api.disputes.list().data[0]
+        sandbox.api.disputes.update(dispute.id, {"evidence": {"uncategorized_text": won}})
+    sandbox.api.invoice_items.create({"customer": customer.id, "amount": 500, "currency": "eur"})
+    sandbox.api.billing_portal.configurations.create({"name": "Ours"})
+    sandbox.api.webhook_endpoints.create({"url": sandbox.receiver.url, "enabled_events": ["*"]})
+
+
 LISTS = (
     "/v1/customers",
     "/v1/products",
@@ -132,6 +219,33 @@ LISTS = (
     "/v1/balance_transactions?expand[]=data.source",
     "/v1/events?limit=100",
 )
+
+
+MORE_LISTS = (
+    "/v1/billing_portal/configurations",
+    "/v1/coupons",
+    "/v1/customers?limit=100",
+    "/v1/disputes?expand[]=data.charge",
+    "/v1/invoice_payments?limit=100",
+    "/v1/invoiceitems?limit=100",
+    "/v1/invoices?limit=100&expand[]=data.discounts&expand[]=data.payments&expand[]=data.customer",
+    "/v1/payment_methods?limit=100",
+    "/v1/promotion_codes",
+    "/v1/setup_intents?limit=100&expand[]=data.latest_attempt&expand[]=data.payment_method",
+    "/v1/subscriptions?limit=100&status=all&expand[]=data.latest_invoice&expand[]=data.discounts",
+    "/v1/webhook_endpoints",
+)
+
+
+def every_event(sandbox: Sandbox) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    more = True
+    while more:
+        after = f"&starting_after={events[-1]['id']}" if events else ""
+        page = get(sandbox, f"/v1/events?limit=100{after}")
+        events += page["data"]
+        more = page["has_more"]
+    return events
 
 
 def test_objects_are_stripes_key_by_key(eventful: Sandbox, fixtures: dict[str, Any]) -> None:
@@ -179,3 +293,39 @@ def test_every_event_that_payments_send_was_compared(eventful: Sandbox) -> None:
         "refund.failed",
         "refund.updated",
     }
+
+
+def test_objects_of_subscriptions_are_stripes_key_by_key(subscribed: Sandbox, fixtures: dict[str, Any]) -> None:
+    for path in (*LISTS[3:6], *MORE_LISTS):
+        listed = get(subscribed, path)
+        assert listed["data"], path
+        assert all_differences(listed, fixtures) == [], path
+    for event in every_event(subscribed):
+        assert all_differences(event, fixtures) == [], event["type"]
+    subscription = get(subscribed, "/v1/subscriptions")["data"][0]
+    preview = subscribed.api.invoices.create_preview({"subscription": subscription["id"]})
+    portal = subscribed.api.billing_portal.sessions.create({"customer": subscription["customer"]})
+    gone = subscribed.api.customers.delete(subscription["customer"])
+    for made in (preview, portal, gone):
+        assert all_differences(made.to_dict(), fixtures) == [], made.object
+
+
+def test_every_event_that_an_application_listens_for_was_sent(subscribed: Sandbox) -> None:
+    sent = {event["type"] for event in every_event(subscribed)}
+    wanted = """
+        charge.captured charge.dispute.closed charge.dispute.created charge.dispute.funds_reinstated
+        charge.dispute.funds_withdrawn charge.dispute.updated charge.failed charge.pending
+        charge.refund.updated charge.refunded charge.succeeded
+        checkout.session.async_payment_failed checkout.session.async_payment_succeeded
+        checkout.session.completed checkout.session.expired
+        customer.subscription.created customer.subscription.deleted customer.subscription.paused
+        customer.subscription.resumed customer.subscription.trial_will_end customer.subscription.updated
+        invoice.created invoice.finalization_failed invoice.finalized invoice.paid
+        invoice.payment_action_required invoice.payment_failed invoice.payment_succeeded invoice.voided
+        invoice_payment.paid payment_intent.amount_capturable_updated payment_intent.canceled
+        payment_intent.created payment_intent.payment_failed payment_intent.processing
+        payment_intent.requires_action payment_intent.succeeded payment_method.attached
+        refund.created refund.failed refund.updated setup_intent.canceled setup_intent.created
+        setup_intent.requires_action setup_intent.setup_failed setup_intent.succeeded
+    """
+    assert set(wanted.split()) - sent == set()
