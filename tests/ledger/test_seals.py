@@ -15,7 +15,9 @@ from jobs.schedule import SCHEDULE
 from jobs.seal_ledger import seal_ledger as seal_job
 from tests.conftest import TestServers
 from tests.ledger.asking import T0, TICK
+from tests.test_config import LIVE
 from webapp import ledger, sealing
+from webapp.config import Settings, UnsafeSettings
 from webapp.database import unit_of_work
 from webapp.ledger.seals import Seal, SealKeys, key_id, seal, seals
 
@@ -360,3 +362,10 @@ def test_a_line_of_the_file_is_read_as_it_was_written() -> None:
 def test_a_line_that_no_seal_was_written_as_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"seal|Expecting"):
         Seal.of_line(line)
+
+
+@pytest.mark.parametrize("weak", ["short", "sandbox-only-not-a-seal", ""])
+def test_a_weak_key_among_several_is_refused_beside_live_money(weak: str) -> None:
+    Settings.from_environment({**LIVE, "LEDGER_SEAL_KEY": f"{KEY},{OTHER_KEY}"})
+    with pytest.raises(UnsafeSettings, match="LEDGER_SEAL_KEY"):
+        Settings.from_environment({**LIVE, "LEDGER_SEAL_KEY": f"{KEY},{weak}"})
