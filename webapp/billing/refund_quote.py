@@ -48,7 +48,15 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
         grant = ledger.get_grant(session, account_id=paid.account_id, grant_id=paid.grant_id)
         before = ledger.balance(session, account_id=paid.account_id)
         unspent = grant.remaining - grant.held
-        unspent_minor = min(_worth(purchase, unspent), left)
+        unspent_minor = min(
+            worth(
+                credits=unspent,
+                of_credits=purchase.credits,
+                price_minor=purchase.price_minor,
+                currency=purchase.currency,
+            ),
+            left,
+        )
         amount = unspent_minor if amount_minor is None else amount_minor
         if not 0 <= amount <= left or (amount == 0 and amount_minor is not None):
             raise ExceedsPayment(left)
@@ -76,11 +84,11 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
     )
 
 
-def _worth(purchase: Purchase, credits: int) -> int:
-    """What was paid for so many of its credits, in minor units: rounded down, so that no spent credit is paid back.
+def worth(*, credits: int, of_credits: int, price_minor: int, currency: str) -> int:
+    """What was paid for `credits` of `of_credits`, in minor units: rounded down, so that no spent credit is paid back.
 
     Stripe takes amounts of three-decimal currencies in tens only:
     https://docs.stripe.com/currencies#three-decimal
     """
-    step = 10 if get_currency_precision(purchase.currency) == 3 else 1
-    return credits * purchase.price_minor // purchase.credits // step * step
+    step = 10 if get_currency_precision(currency) == 3 else 1
+    return credits * price_minor // of_credits // step * step

@@ -11,6 +11,7 @@ from webapp.commands import (
     ledger_rebuild,
     ledger_seal,
     people,
+    purchase,
     sandbox,
     seed,
     stripe,
@@ -29,6 +30,7 @@ def register(app: Flask) -> None:
     ledger.ledger_group.add_command(ledger_rebuild.rebuild_command)
     ledger.ledger_group.add_command(ledger_seal.seal_command)
     app.cli.add_command(stripe.stripe_group)
+    app.cli.add_command(purchase.purchase_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)
