@@ -6,7 +6,7 @@ import structlog
 
 from jobs.application import application
 from webapp import ledger
-from webapp.database import unit_of_work
+from webapp.database import retried
 
 log = structlog.get_logger()
 
@@ -43,5 +43,4 @@ def _book_chunk() -> tuple[int, int]:
 
     Those that others hold are left to them.
     """
-    with unit_of_work() as session:
-        return ledger.expire_due(session, limit=CHUNK)
+    return retried(lambda session: ledger.expire_due(session, limit=CHUNK))

@@ -23,7 +23,7 @@ from webapp.database import sqlalchemy_url, upgrade
 from webapp.embedded.servers import Servers, ensure_servers
 from webapp.ledger.verify import verify
 
-KILLS = 4
+KILLS = 3
 CLIENTS = 4
 ANSWERS_BETWEEN_KILLS = 120
 WRITTEN_DOWN = "SELECT account_id, idempotency_key, kind, seq, amount, hold_number FROM ledger.entries_v"
