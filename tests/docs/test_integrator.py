@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/integrator.md"
 BLOCKS = blocks_of(PAGE)
 HERE = "http://localhost:8000"
 # What differs from run to run; that it is there, and of which type, is compared all the same.
-DIFFERS = {"created_at", "occurred_at", "booked_at", "hash", "request_id", "version"}
+DIFFERS = {"created_at", "occurred_at", "booked_at", "expires_at", "hash", "request_id", "version", "url"}
 
 
 def test_each_curl_is_answered_as_the_page_shows(instance: Instance) -> None:

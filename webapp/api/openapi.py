@@ -20,6 +20,7 @@ _BODY_PROBLEMS = (413, 415)
 _MEANING = {
     200: "Done, or done before.",
     201: "Done.",
+    304: "What you kept still holds.",
     400: "`invalid_request`: the request is malformed; `field` says where.",
     401: "`unauthorized`: the key is missing, unknown, expired or revoked.",
     402: "`insufficient_credits`: with `required`, `available` and `buy_url`. The idempotency key stays unused.",
@@ -31,6 +32,12 @@ _MEANING = {
     422: "`idempotency_key_reused`, `exceeds_spend`, or `exceeds_hold`.",
     429: "`rate_limited`: wait `Retry-After` seconds.",
     503: "`unavailable`: wait `Retry-After` seconds and send the same request again.",
+}
+_LIMITS = {
+    "RateLimit-Limit": {"description": "Requests a minute of this key.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "What is left of them in this minute.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until there are new ones.", "schema": {"type": "integer"}},
+    "X-Request-Id": {"description": "The name of the request in our logs.", "schema": {"type": "string"}},
 }
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM = {
@@ -105,7 +112,8 @@ def _operation(one: Endpoint, schemas: dict[type[BaseModel], Any]) -> dict[str, 
         "description": f"Scope: {' or '.join(f'`{scope}`' for scope in one.scopes) or 'any'}.",
         "parameters": [*_path_parameters(one.path), *map(_query_parameter, one.query), *_headers(one)],
         "responses": {
-            **{str(status): _success(status, schemas[one.answer]) for status in _successes(one)},
+            **{str(status): _success(one, status, schemas[one.answer]) for status in _successes(one)},
+            **({"304": {"description": _MEANING[304], "headers": _LIMITS}} if one.method == "GET" else {}),
             **{str(status): _problem(status) for status in sorted(set(problems))},
         },
     }
@@ -121,10 +129,14 @@ def _successes(one: Endpoint) -> tuple[int, ...]:
     return (200, 201) if one.method == "PUT" or one.path == "/grants" else (one.status,)
 
 
-def _success(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+def _success(one: Endpoint, status: int, schema: dict[str, Any]) -> dict[str, Any]:
     return {
         "description": _MEANING[status],
-        "headers": {"Idempotent-Replayed": {"schema": {"type": "string", "const": "true"}}},
+        "headers": {
+            **({"Idempotent-Replayed": {"schema": {"type": "string", "const": "true"}}} if one.is_write else {}),
+            **({"ETag": {"schema": {"type": "string"}}} if one.method == "GET" else {}),
+            **_LIMITS,
+        },
         "content": {"application/json": {"schema": schema}},
     }
 
@@ -132,6 +144,7 @@ def _success(status: int, schema: dict[str, Any]) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     return {
         "description": _MEANING[status],
+        "headers": _LIMITS if status not in (401, 503) else {},
         "content": {MIMETYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
     }
 
@@ -157,6 +170,9 @@ def _query_parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _headers(one: Endpoint) -> list[dict[str, Any]]:
+    if one.method == "GET":
+        about = "The `ETag` of an answer that you kept: 304 without a body when it still holds."
+        return [{"name": "If-None-Match", "in": "header", "description": about, "schema": {"type": "string"}}]
     if not one.is_write:
         return []
     return [
