@@ -206,3 +206,14 @@ def test_what_trips_over_one_session_still_sends_events(sandbox: Sandbox, start_
     sandbox.clock.advance(seconds=6)
     with start_sandbox(background=True) as again:
         assert again.receiver.came.wait(WAIT_SECONDS)
+
+
+def test_what_cannot_be_done_holds_up_nothing_else(sandbox: Sandbox) -> None:
+    broken, sound = sandbox.open_session(), sandbox.open_session()
+    for session in (broken, sound):
+        sandbox.press(session, "delay")
+    with psycopg.connect(sandbox.dsn) as connection:
+        connection.execute("UPDATE stripe_sandbox.objects SET data = data - 'status' WHERE id = %s", [broken.id])
+    sandbox.clock.advance(days=1)
+    sandbox.run_due()
+    assert sandbox.api.checkout.sessions.retrieve(sound.id).payment_status == "paid"

@@ -12,11 +12,12 @@ from webapp.stripe_sandbox.buyers import (
     method_of,
 )
 from webapp.stripe_sandbox.charging import asks_cardholder, attempt, settle_intent
+from webapp.stripe_sandbox.collecting import collect, finish_by, settle_invoice
+from webapp.stripe_sandbox.collecting import intent_of as intent_of_invoice
 from webapp.stripe_sandbox.discounts import start_discounts
 from webapp.stripe_sandbox.invoice_lines import make_line
 from webapp.stripe_sandbox.invoice_objects import compose_invoice
-from webapp.stripe_sandbox.invoicing import add_invoice, collect, finalize, finish_by, settle_invoice
-from webapp.stripe_sandbox.invoicing import intent_of as intent_of_invoice
+from webapp.stripe_sandbox.invoicing import add_invoice, finalize
 from webapp.stripe_sandbox.resources.payment_methods import attach, card_of
 from webapp.stripe_sandbox.resources.setup_intents import NOT_AUTHENTICATED, attempt_setup, make_setup_intent
 from webapp.stripe_sandbox.resources.subscriptions import trial_end_of

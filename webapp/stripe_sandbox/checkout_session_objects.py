@@ -11,6 +11,7 @@ from webapp.stripe_sandbox.discounts import Chosen, choose_discounts, spread
 from webapp.stripe_sandbox.errors import StripeError, invalid, no_such
 from webapp.stripe_sandbox.money import require_chargeable
 from webapp.stripe_sandbox.operations import merge_metadata
+from webapp.stripe_sandbox.price_amounts import amount_of, in_currency
 from webapp.stripe_sandbox.resources.checkout_session_params import (
     LONGEST_SECONDS,
     recurring_price,
@@ -18,7 +19,7 @@ from webapp.stripe_sandbox.resources.checkout_session_params import (
 )
 from webapp.stripe_sandbox.resources.customers import require_customer
 from webapp.stripe_sandbox.resources.payment_methods import delayed_type
-from webapp.stripe_sandbox.resources.prices import amount_of, in_currency, make_inline_price
+from webapp.stripe_sandbox.resources.prices import make_inline_price
 from webapp.stripe_sandbox.resources.setup_intents import make_setup_intent
 from webapp.stripe_sandbox.store import Store, Stored, new_id
 

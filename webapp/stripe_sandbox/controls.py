@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from webapp.stripe_sandbox.collecting import collect_by_default
 from webapp.stripe_sandbox.errors import StripeError, no_such, refused
 from webapp.stripe_sandbox.events import send_again
-from webapp.stripe_sandbox.invoicing import collect_by_default, require_invoice
+from webapp.stripe_sandbox.invoicing import require_invoice
 from webapp.stripe_sandbox.payments import expire_session, is_payable, settle
 from webapp.stripe_sandbox.resources.disputes import REASONS, decide_dispute, open_dispute
 from webapp.stripe_sandbox.resources.refunds import fail_refund, refund_charge

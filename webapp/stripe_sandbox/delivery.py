@@ -21,7 +21,7 @@ import psycopg
 import structlog
 from psycopg.types.json import Jsonb
 
-from webapp.stripe_sandbox.due import do_next
+from webapp.stripe_sandbox.due import do_now, find_next, postpone
 from webapp.stripe_sandbox.faults import Faults, read_faults
 from webapp.stripe_sandbox.signature import sign
 from webapp.stripe_sandbox.store import Store
@@ -133,10 +133,19 @@ class Deliverer:
             sent += len(batch)
 
     def _do_due_things(self) -> None:
-        going = True
-        while going and not self._stopping.is_set():
+        while not self._stopping.is_set():
             with self._open_store() as store:
-                going = do_next(store)
+                thing = find_next(store)
+                if thing is None:
+                    return
+                try:
+                    with store.connection.transaction():
+                        do_now(store, thing)
+                except psycopg.OperationalError:
+                    raise
+                except Exception:  # one object that cannot be dealt with must not hold up all others
+                    log.exception("the sandbox could not do what is due", id=thing.id)
+                    postpone(store, thing)
 
     def _claim(self) -> tuple[list[Claimed], Faults]:
         with self._open_store() as store:

@@ -4,8 +4,10 @@ When the clock was moved by a year, twelve renewals happen in their order, each 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
-from webapp.stripe_sandbox import invoicing, payments, renewals
+from webapp.stripe_sandbox import collecting, payments, renewals
 from webapp.stripe_sandbox.cards import CARDS
 from webapp.stripe_sandbox.charging import settle_intent
 from webapp.stripe_sandbox.invoice_objects import subscription_of
@@ -19,18 +21,35 @@ NEXT = """
 """
 
 
-def do_next(store: Store) -> bool:
-    """The first thing that is due was done, at its own time; False when nothing is due.
+@dataclass(frozen=True)
+class DueThing:
+    id: str
+    type: str
+    due_at: datetime
 
-    What must be locked before it is locked first. Of two at once the second finds it done.
-    """
+
+def find_next(store: Store) -> DueThing | None:
+    """The first thing that is due."""
     row = store.connection.execute(NEXT, [store.now, list(DUE)]).fetchone()
-    if row is None:
-        return False
-    id, type, due_at = row
-    store.now = min(store.now, due_at)
-    DUE[type](store, id)
-    return True
+    return DueThing(*row) if row else None
+
+
+def do_now(store: Store, thing: DueThing) -> None:
+    """It was done, as at its own time. What must be locked before it is locked first, and of two at once the
+    second finds it done."""
+    present = store.now
+    store.now = min(present, thing.due_at)
+    try:
+        DUE[thing.type](store, thing.id)
+    finally:
+        store.now = present
+
+
+def postpone(store: Store, thing: DueThing) -> None:
+    """What could not be done does not hold up all others: it is tried again in an hour of sandbox time."""
+    store.connection.execute(
+        "UPDATE stripe_sandbox.objects SET due_at = %s WHERE id = %s", [store.seconds_from_now(3_600), thing.id]
+    )
 
 
 def _still_due(store: Store, type: str, id: str) -> Stored | None:
@@ -54,7 +73,7 @@ def _invoice(store: Store, id: str) -> None:
     if above:
         store.require("subscription", above)
     if invoice := _still_due(store, "invoice", id):
-        invoicing.do_due(store, invoice)
+        collecting.do_due(store, invoice)
 
 
 def _intent(store: Store, id: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from webapp.stripe_sandbox.money import format_money
 from webapp.stripe_sandbox.periods import show_day
-from webapp.stripe_sandbox.resources.prices import amount_of
+from webapp.stripe_sandbox.price_amounts import amount_of
 from webapp.stripe_sandbox.store import Store, new_id
 
 Period = tuple[int, int]

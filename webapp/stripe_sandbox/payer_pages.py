@@ -8,8 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.stripe_sandbox.cards import GOOD, find_card
 from webapp.stripe_sandbox.charging import NOT_AUTHENTICATED, attempt
+from webapp.stripe_sandbox.collecting import collect, intent_of, lock_invoice_of, tell_invoice
 from webapp.stripe_sandbox.errors import StripeError
-from webapp.stripe_sandbox.invoicing import collect, intent_of, lock_invoice_of, require_invoice, tell_invoice
+from webapp.stripe_sandbox.invoicing import require_invoice
 from webapp.stripe_sandbox.local_only import require_own_page
 from webapp.stripe_sandbox.outages import OpenStore
 from webapp.stripe_sandbox.own_pages import cards_to_try, page, saved_cards, texts_for

@@ -10,7 +10,8 @@ from typing import Any
 from webapp.stripe_sandbox.errors import StripeError, exclusive_params, invalid, missing_param, no_such
 from webapp.stripe_sandbox.invoice_lines import full_line, remaining_line, unused_line
 from webapp.stripe_sandbox.periods import next_end
-from webapp.stripe_sandbox.resources.prices import in_currency, make_inline_price
+from webapp.stripe_sandbox.price_amounts import in_currency
+from webapp.stripe_sandbox.resources.prices import make_inline_price
 from webapp.stripe_sandbox.store import Store, snapshot
 from webapp.stripe_sandbox.subscription_objects import items_of, new_item, period_of, plan_of, recurring_of
 

@@ -3,8 +3,9 @@
 https://docs.stripe.com/billing/subscriptions/overview#subscription-lifecycle
 """
 
+from webapp.stripe_sandbox.collecting import method_for
 from webapp.stripe_sandbox.events import emit
-from webapp.stripe_sandbox.invoicing import method_for, void
+from webapp.stripe_sandbox.invoicing import void
 from webapp.stripe_sandbox.store import Store, Stored
 from webapp.stripe_sandbox.subscribing import start_next_period
 from webapp.stripe_sandbox.subscription_objects import (

@@ -6,17 +6,18 @@ https://docs.stripe.com/billing/subscriptions/overview
 from typing import Any
 
 from webapp.stripe_sandbox.charging import decline_error
+from webapp.stripe_sandbox.collecting import collect, intent_of, method_for
 from webapp.stripe_sandbox.discounts import Chosen, start_discounts, without_used
 from webapp.stripe_sandbox.errors import StripeError
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.invoice_lines import full_line, make_line, name_of, trial_line
 from webapp.stripe_sandbox.invoice_objects import compose_invoice
-from webapp.stripe_sandbox.invoicing import add_invoice, collect, finalize, intent_of, method_for
+from webapp.stripe_sandbox.invoicing import add_invoice, finalize
 from webapp.stripe_sandbox.periods import next_end
+from webapp.stripe_sandbox.price_amounts import amount_of
 from webapp.stripe_sandbox.proration import Change, require_one_interval
 from webapp.stripe_sandbox.resources.invoice_items import add_proration, pending_lines
-from webapp.stripe_sandbox.resources.prices import amount_of
 from webapp.stripe_sandbox.store import Store, Stored, new_id, snapshot
 from webapp.stripe_sandbox.subscription_objects import (
     change_subscription,

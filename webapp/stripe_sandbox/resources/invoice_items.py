@@ -18,8 +18,8 @@ from webapp.stripe_sandbox.operations import (
 )
 from webapp.stripe_sandbox.page import list_page
 from webapp.stripe_sandbox.params import currency, integer, metadata, range_of_time, shape, text
+from webapp.stripe_sandbox.price_amounts import amount_of, in_currency
 from webapp.stripe_sandbox.resources.customers import require_customer
-from webapp.stripe_sandbox.resources.prices import amount_of, in_currency
 from webapp.stripe_sandbox.store import Store, new_id, snapshot
 
 TYPE = "invoiceitem"

@@ -3,20 +3,12 @@
 from typing import Any
 
 from webapp.stripe_sandbox.charging import decline_error
+from webapp.stripe_sandbox.collecting import collect, intent_of, method_for
 from webapp.stripe_sandbox.discounts import choose_discounts, start_discounts
 from webapp.stripe_sandbox.errors import StripeError, refused
 from webapp.stripe_sandbox.expand import INCLUDABLE
 from webapp.stripe_sandbox.invoice_objects import TYPE, compose_invoice, payments_of, secret_of
-from webapp.stripe_sandbox.invoicing import (
-    add_invoice,
-    collect,
-    finalize,
-    intent_of,
-    mark_paid_elsewhere,
-    method_for,
-    require_invoice,
-    void,
-)
+from webapp.stripe_sandbox.invoicing import add_invoice, finalize, mark_paid_elsewhere, require_invoice, void
 from webapp.stripe_sandbox.operations import (
     Call,
     Operation,

@@ -18,9 +18,9 @@ from webapp.stripe_sandbox.operations import (
 )
 from webapp.stripe_sandbox.page import list_page, page_of
 from webapp.stripe_sandbox.params import one_of, range_of_time
+from webapp.stripe_sandbox.price_amounts import amount_of
 from webapp.stripe_sandbox.proration import plan_change, price_for
 from webapp.stripe_sandbox.resources.customers import ON_DELETE, require_customer
-from webapp.stripe_sandbox.resources.prices import amount_of
 from webapp.stripe_sandbox.resources.subscription_params import CANCEL, CREATE, ID, UPDATE
 from webapp.stripe_sandbox.store import Store, Stored, snapshot
 from webapp.stripe_sandbox.subscribing import apply_change, bill, collect_first, open_subscription, start_next_period
