@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.catalog.rate_card import Feature
+from webapp.credits.reversal_words import in_full, in_short, reversal_of
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant, Hold
 
@@ -62,7 +63,16 @@ def entry_detail(session: Session, entry: Entry) -> str:
         return kind_label(entry.kind)
     if entry.kind == "expire":
         return grant_words(entry.description, of_purchase=None)
+    reversal = reversal_of(entry)
+    if reversal is not None:
+        return in_short(reversal, bought=grant_words(reversal.bought, of_purchase=None))
     return without_turns(entry.description)
+
+
+def reversal_story(entry: Entry) -> str:
+    """Why credits followed money that went back; empty for any other entry."""
+    reversal = reversal_of(entry)
+    return in_full(reversal, bought=grant_words(reversal.bought, of_purchase=None)) if reversal else ""
 
 
 def grant_name(grant: Grant) -> str:

@@ -11,6 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.billing.dispute import FREEZE_REASON
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import grant_name, hold_name, shorten
@@ -29,13 +30,17 @@ _LOW_DAYS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class GrantRow:
-    """A grant on the page: `spent_by` is when the present pace has used it up, `late` that it expires before."""
+    """A grant on the page: `spent_by` is when the present pace has used it up, `late` that it expires before.
+
+    `frozen` says in words why it pays for nothing now; empty when it isn't frozen.
+    """
 
     name: str
     tint: int
     grant: ledger.Grant
     spent_by: datetime | None
     late: bool
+    frozen: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,7 @@ class Overview:
     low: bool
     grants: list[GrantRow]
     more: int
+    disputed: int
     holds: list[HoldRow]
     latest: list[Row]
 
@@ -91,6 +97,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     page = ledger.entries(session, account_id=account_id, limit=LATEST)
     lasts_until = pace.reached_at(live.balance.available, now=now) if live.balance.available > 0 else None
     shown = sum(grant.remaining for grant in live.grants)
+    reasons = _why_frozen(session, live)
     return Overview(
         live=live,
         stick=_stick(live, pace, now) if live.total else None,
@@ -98,14 +105,27 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         chart=_chart(pace) if pace.whole and pace.spent else None,
         lasts_until=lasts_until,
         low=lasts_until is not None and lasts_until - now < timedelta(days=_LOW_DAYS),
-        grants=_grant_rows(live, pace, now),
+        grants=_grant_rows(live, pace, now, reasons),
+        disputed=sum(g.remaining - g.held for g in live.grants if reasons.get(g.grant_id) == FREEZE_REASON),
         more=max(live.balance.balance + live.balance.debt - shown, 0),
         holds=_hold_rows(session, account_id) if live.balance.held else [],
         latest=rows_of(session, page.entries),
     )
 
 
-def _grant_rows(live: Live, pace: Pace, now: datetime) -> list[GrantRow]:
+def _why_frozen(session: Session, live: Live) -> dict[int, str]:
+    """Why grants on the page are frozen, by their id."""
+    account_id = next((grant.account_id for grant in live.grants if grant.frozen), None)
+    return {} if account_id is None else ledger.frozen_for(session, account_id=account_id)
+
+
+def _frozen_words(reason: str | None) -> str:
+    if reason is None:
+        return ""
+    return _("frozen, its payment is disputed") if reason == FREEZE_REASON else _("frozen")
+
+
+def _grant_rows(live: Live, pace: Pace, now: datetime, reasons: dict[int, str]) -> list[GrantRow]:
     rows: list[GrantRow] = []
     before = 0
     for grant in live.grants:
@@ -114,7 +134,14 @@ def _grant_rows(live: Live, pace: Pace, now: datetime) -> list[GrantRow]:
         late = grant.expires_at is not None and spent_by is not None and spent_by > grant.expires_at
         tint = next((s.tint for s in live.segments if before <= s.start + s.amount), 4)
         rows.append(
-            GrantRow(name=shorten(grant_name(grant), 100), tint=tint, grant=grant, spent_by=spent_by, late=late)
+            GrantRow(
+                name=shorten(grant_name(grant), 100),
+                tint=tint,
+                grant=grant,
+                spent_by=spent_by,
+                late=late,
+                frozen=_frozen_words(reasons.get(grant.grant_id)),
+            )
         )
     return rows
 

@@ -11,7 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, shorten
+from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, reversal_story, shorten
 from webapp.credits.stick import Piece, Segment, lay
 from webapp.database import unit_of_work
 from webapp.i18n.formats import credits_number
@@ -55,6 +55,7 @@ class Why:
     about: Entry | None
     hold: ledger.Hold | None
     actor: str
+    money_story: str
     rate_card_version: int | None
 
 
@@ -93,6 +94,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         about=about,
         hold=hold,
         actor=actor_name(entry.actor, own=own_actor),
+        money_story=reversal_story(entry),
         rate_card_version=_version(entry.pricing),
     )
 

@@ -42,7 +42,7 @@ from webapp.ledger.errors import (
     LedgerRefusal,
     SourceKeyConflict,
 )
-from webapp.ledger.freezes import freeze, unfreeze
+from webapp.ledger.freezes import freeze, frozen_for, unfreeze
 from webapp.ledger.holds import (
     Hold,
     WrittenHold,
@@ -99,6 +99,7 @@ __all__ = [
     "expiring",
     "find_account",
     "freeze",
+    "frozen_for",
     "get_account",
     "get_grant",
     "get_hold",
