@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 from flask import Flask
@@ -205,3 +206,17 @@ def test_a_session_needs_an_account_a_key_and_the_scope(
 def test_nobody_sees_the_purchase_of_an_account_without_a_user(shop: Shop, seller: Caller) -> None:
     purchase = purchase_at(shop, begin(seller, seller.new_account()).get_json()["url"])
     assert shop.new_buyer().come_back(purchase).status_code == 404
+
+
+def test_nothing_is_sold_to_a_suspended_account(
+    shop: Shop, seller: Caller, superuser_connection: psycopg.Connection
+) -> None:
+    user = shop.new_buyer().user
+    superuser_connection.execute("UPDATE users SET suspended_at = now() WHERE id = %s", [user.id])
+    assert_problem(begin(seller, user.external_id), 403, "account_suspended")
+
+
+def test_a_package_for_subscribers_is_sold_to_nobody_else(shop: Shop, seller: Caller) -> None:
+    name = seller.new_account()
+    problem = assert_problem(begin(seller, name, package="enterprise"), 400, "invalid_request", field="package")
+    assert "subscribers" in problem["detail"]

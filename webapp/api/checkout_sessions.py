@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp import clock
 from webapp.api.answers import CheckoutSessionAnswer
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import ExternalId, Request, ShortText
@@ -30,6 +31,7 @@ from webapp.billing.checkout import (
     price_in,
     start_purchase,
 )
+from webapp.billing.entitlement import is_subscriber
 from webapp.billing.purchase import Purchase
 from webapp.billing.stripe_api import PaymentsUnavailable, mode
 from webapp.catalog.package import Package
@@ -122,14 +124,19 @@ def _begin(session: Session, call: Call[CheckoutSessionRequest]) -> int:
 
 def _start(session: Session, call: Call[CheckoutSessionRequest], *, account_id: int) -> Purchase:
     body = call.body
-    package = _package(session, body.package or "")
+    user = session.scalars(select(User).where(User.account_id == account_id)).one_or_none()
+    if user is not None and user.suspended_at is not None:
+        detail = _("This account is suspended, so nothing can be bought for it at the moment.")
+        raise Problem(403, "account_suspended", detail)
+    subscriber = is_subscriber(session, account_id=account_id, mode=mode(), now=clock.now())
+    package = _package(session, body.package or "", subscriber=subscriber)
     currency, price_minor = _price(package, body.currency)
     return start_purchase(
         session,
         package=package,
         price_minor=price_minor,
         currency=currency,
-        user_id=session.scalars(select(User.id).where(User.account_id == account_id)).one_or_none(),
+        user_id=user.id if user else None,
         account_id=account_id,
         external_id=body.account,
         intent="api:" + hashlib.sha256(call.idempotency_key.encode()).hexdigest(),
@@ -141,9 +148,9 @@ def _start(session: Session, call: Call[CheckoutSessionRequest], *, account_id: 
     )
 
 
-def _package(session: Session, code: str) -> Package:
+def _package(session: Session, code: str, *, subscriber: bool) -> Package:
     try:
-        return choose_package(session, code=code, subscriber=False)
+        return choose_package(session, code=code, subscriber=subscriber)
     except PackageNotFound:
         raise invalid(_("There is no package “%(package)s”.", package=code), field="package") from None
     except PackageNotOnSale:

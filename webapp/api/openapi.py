@@ -24,7 +24,7 @@ _MEANING = {
     400: "`invalid_request`: the request is malformed; `field` says where.",
     401: "`unauthorized`: the key is missing, unknown, expired or revoked.",
     402: "`insufficient_credits`: with `required`, `available` and `buy_url`. The idempotency key stays unused.",
-    403: "`missing_scope` or `address_not_allowed`.",
+    403: "`missing_scope` or `address_not_allowed`; `account_suspended` when buying.",
     404: "There is no such account, entry or hold.",
     409: "`in_progress`, `source_key_conflict`, or `hold_closed`.",
     413: "`too_large`.",

@@ -133,6 +133,7 @@ def _titles() -> dict[str, str]:
         "unauthorized": _("Key missing or not valid"),
         "insufficient_credits": _("Not enough credits"),
         "missing_scope": _("The key may not do this"),
+        "account_suspended": _("The account is suspended"),
         "address_not_allowed": _("The key may not be used from here"),
         "not_found": _("Not found"),
         "account_not_found": _("No such account"),
