@@ -28,6 +28,7 @@ class Both:
         self.model = model.Account(**attributes)  # type: ignore[arg-type]
         self.database = DatabaseAccount(engine, now=now, **attributes)  # type: ignore[arg-type]
         self.settled_at = now
+        self.versions: dict[str, tuple[int, ...]] = {}
         self.known = 0  # entries that were found to be the same; nobody changes one
 
     def do(self, operation: str, *, now: datetime, **arguments: Any) -> Any:
@@ -75,6 +76,9 @@ class Both:
         assert seen.held == sum(grant.held for grant in expected.grants.values())
         assert seen.debt == expected.debt
         assert seen.seq == self.model.seq
+        # Whoever waits for a new version misses no change of these.
+        figures = (seen.balance, seen.held, seen.available, seen.debt, seen.seq)
+        assert self.versions.setdefault(seen.version, figures) == figures
 
     def wait(self, now: datetime) -> None:
         """Nothing was written, so only what is said of now may differ."""

@@ -310,3 +310,23 @@ def test_a_hold_that_never_was_can_be_neither_captured_voided_nor_read(account: 
             account.void(now=T0, number=number)
         with pytest.raises(HoldNotFound):
             account.get_hold(now=T0, number=number)
+
+
+# -- a clock that goes back --------------------
+
+
+def test_no_hold_ends_before_it_was_placed_though_the_clock_went_back(account: Account) -> None:
+    account.grant(now=T0, amount=10)
+    for _ in range(2):
+        hold(account, 4, now=T0 + HOUR)
+    account.void(now=T0 + TICK, number=1)
+    account.capture(now=T0 + TICK, number=2)
+    assert [account.holds[n].closed_at for n in (1, 2)] == [T0 + HOUR] * 2
+    assert account.entries[-1].booked_at == T0 + TICK
+
+
+def test_no_freeze_is_lifted_before_it_was_made_though_the_clock_went_back(account: Account) -> None:
+    account.grant(now=T0, amount=10)
+    account.freeze(now=T0 + HOUR, grant_id=1, reference="dispute")
+    assert account.unfreeze(now=T0 + TICK, grant_id=1, reference="dispute")
+    assert not account.state_at(T0 + HOUR, now=T0 + HOUR).grants[1].frozen
