@@ -7,6 +7,7 @@ import argparse
 import cProfile
 import os
 import pstats
+import random
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,7 @@ from uuid import uuid4
 import psycopg
 
 from bench.accounts import make_accounts, settle
+from bench.batches import FLOOR_MANY, SIZE, SPEND_MANY, floor_arguments, spend_arguments
 from bench.clients import FLOOR, FLOOR_TABLES, SPEND
 from bench.servers import environment_of, make_key, private_servers
 
@@ -43,7 +45,29 @@ def main() -> None:
             ("spend, one account with a long history", SPEND, long),
         ):
             print(f"{name:45} {backend_microseconds(url, statement, where, calls=calls):8.0f} µs", flush=True)
+        for name, spends in (("floor, batches of 1,000", False), ("spend_many, batches of 1,000", True)):
+            print(f"{name:45} {batch_microseconds(url, spends, many):8.1f} µs a spend", flush=True)
         profile_request(servers)
+
+
+def batch_microseconds(url: str, spends: bool, where: tuple[int, int], *, batches: int = 40) -> float:
+    """The same for each spend of a batch."""
+    query, arguments = (SPEND_MANY, spend_arguments) if spends else (FLOOR_MANY, floor_arguments)
+    name = uuid4().hex
+    with psycopg.connect(url, autocommit=True, prepare_threshold=0) as connection:
+        cursor = connection.cursor()
+
+        def call(number: int) -> None:
+            ids = random.sample(range(where[0], where[1] + 1), SIZE)
+            keys = [f"{name}-{number}-{place}" for place in range(SIZE)]
+            cursor.execute(query.encode(), arguments(ids, [1] * SIZE, keys))
+
+        for number in range(8):
+            call(number)
+        before = _ticks(connection.info.backend_pid)
+        for number in range(8, 8 + batches):
+            call(number)
+        return (_ticks(connection.info.backend_pid) - before) / _TICK / batches / SIZE * 1e6
 
 
 def backend_microseconds(url: str, statement: str, where: tuple[int, int], *, calls: int) -> float:
