@@ -174,7 +174,7 @@ def _new_session(
 
 
 def _method_types(params: dict[str, Any], currency: str | None) -> list[str]:
-    types: list[str] = params.get("payment_method_types", [])
+    types: list[str] = params.get("allowed_payment_method_types", [])
     return types or ["card", *([delayed_type(currency)] if currency else [])]
 
 

@@ -39,7 +39,7 @@ def create(
 
 def delete(path: str, run: Callable[[Call], dict[str, Any]], fields: Mapping[str, Reader] | None = None) -> Operation:
     """A DELETE: its parameters are in the query string."""
-    return Operation("DELETE", path, shape({**(fields or {}), "expand": EXPAND}), run)
+    return Operation("DELETE", path, shape(fields or {}), run)
 
 
 def list_of(path: str, run: Callable[[Call], dict[str, Any]], fields: Mapping[str, Reader] | None = None) -> Operation:

@@ -6,6 +6,7 @@ unsets a value, as in Stripe's API, and is read as None where the reader says so
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -180,34 +181,48 @@ def metadata() -> Reader:
     return read
 
 
-def array(item: Reader, *, max_length: int = 100) -> Reader:
-    def read(raw: Nested, name: str) -> list[Any]:
+@dataclass(frozen=True)
+class Array:
+    """A list of what `item` reads; its keys are numbers."""
+
+    item: Reader
+    max_length: int
+
+    def __call__(self, raw: Nested, name: str) -> list[Any]:
         if raw == "":
             return []
         if isinstance(raw, str) or not all(key.isascii() and key.isdigit() for key in raw):
             raise invalid("Invalid array", param=name)
-        if len(raw) > max_length:
-            raise invalid(f"Array {name} exceeded maximum {max_length} allowed elements.", param=name)
-        return [item(raw[key], f"{name}[{key}]") for key in sorted(raw, key=_as_number)]
-
-    return read
+        if len(raw) > self.max_length:
+            raise invalid(f"Array {name} exceeded maximum {self.max_length} allowed elements.", param=name)
+        return [self.item(raw[key], f"{name}[{key}]") for key in sorted(raw, key=_as_number)]
 
 
-def shape(fields: Mapping[str, Reader], *, required: tuple[str, ...] = ()) -> Reader:
+@dataclass(frozen=True)
+class Shape:
     """An object with these fields; anything else is refused by name, and so is a missing required one."""
 
-    def read(raw: Nested, name: str) -> dict[str, Any]:
+    fields: Mapping[str, Reader]
+    required: tuple[str, ...]
+
+    def __call__(self, raw: Nested, name: str) -> dict[str, Any]:
         if isinstance(raw, str):
             raise invalid("Invalid object", param=name)
         for key in raw:
-            if key not in fields:
+            if key not in self.fields:
                 raise unknown_param(f"{name}[{key}]" if name else key)
-        for key in required:
+        for key in self.required:
             if key not in raw:
                 raise missing_param(f"{name}[{key}]" if name else key)
-        return {key: fields[key](value, f"{name}[{key}]" if name else key) for key, value in raw.items()}
+        return {key: self.fields[key](value, f"{name}[{key}]" if name else key) for key, value in raw.items()}
 
-    return read
+
+def array(item: Reader, *, max_length: int = 100) -> Reader:
+    return Array(item, max_length)
+
+
+def shape(fields: Mapping[str, Reader], *, required: tuple[str, ...] = ()) -> Reader:
+    return Shape(fields, required)
 
 
 def range_of_time() -> Reader:

@@ -11,6 +11,8 @@ from webapp.stripe_sandbox.store import Store, Stored, snapshot
 
 TYPE = "price"
 
+INTERVAL = one_of("day", "week", "month", "year")
+EVERY = shape({"interval": INTERVAL, "interval_count": integer(minimum=1, maximum=1_095)}, required=("interval",))
 TAX_BEHAVIOR = one_of("exclusive", "inclusive", "unspecified")
 AMOUNTS: dict[str, Reader] = {"unit_amount": integer(minimum=0), "unit_amount_decimal": decimal()}
 

@@ -50,6 +50,7 @@ LINE_ITEM = shape(
 
 FIELDS: dict[str, Reader] = {
     "allow_promotion_codes": boolean(),
+    "allowed_payment_method_types": array(text(max_length=100)),
     "automatic_tax": AUTOMATIC_TAX,
     "billing_address_collection": one_of("auto", "required"),
     "cancel_url": url(),
@@ -86,7 +87,6 @@ FIELDS: dict[str, Reader] = {
         }
     ),
     "payment_method_collection": one_of("always", "if_required"),
-    "payment_method_types": array(text(max_length=100)),
     "phone_number_collection": shape({"enabled": boolean()}, required=("enabled",)),
     "saved_payment_method_options": shape(
         {
@@ -138,6 +138,8 @@ def require_consistent(params: dict[str, Any], *, now: int) -> None:
         raise StripeError(
             f"You must provide `line_items` in `{mode}` mode.", code="parameter_missing", param="line_items"
         )
+    if mode == "setup" and not {"currency", "allowed_payment_method_types"} & params.keys():
+        raise missing_param("currency")
     if params.get("discounts") and "allow_promotion_codes" in params:
         raise exclusive_params("allow_promotion_codes", "discounts")
     if "customer" in params and "customer_email" in params:

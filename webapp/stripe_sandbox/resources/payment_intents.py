@@ -115,7 +115,7 @@ def _create(call: Call) -> dict[str, Any]:
         amount=params["amount"],
         currency=params["currency"],
         customer=customer,
-        method_types=params.get("payment_method_types") or ["card"],
+        method_types=params.get("allowed_payment_method_types") or ["card"],
         asked=params,
         private={"return_url": params.get("return_url")},
     )
@@ -239,6 +239,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {
             **CONFIRM,
             "amount": integer(minimum=1),
+            "allowed_payment_method_types": array(text(max_length=100)),
             "automatic_payment_methods": shape(
                 {"allow_redirects": one_of("always", "never"), "enabled": boolean()}, required=("enabled",)
             ),
@@ -248,7 +249,6 @@ OPERATIONS: tuple[Operation, ...] = (
             "customer": text(max_length=255),
             "description": text(max_length=1_000),
             "metadata": metadata(),
-            "payment_method_types": array(text(max_length=100)),
             "receipt_email": email(),
             "setup_future_usage": one_of("off_session", "on_session"),
             "statement_descriptor": text(max_length=22),

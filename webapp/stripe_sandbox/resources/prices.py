@@ -30,6 +30,8 @@ from webapp.stripe_sandbox.params import (
 )
 from webapp.stripe_sandbox.price_amounts import (
     AMOUNTS,
+    EVERY,
+    INTERVAL,
     TAX_BEHAVIOR,
     TYPE,
     amounts_of,
@@ -41,7 +43,7 @@ from webapp.stripe_sandbox.store import Store, Stored, new_id, snapshot
 
 RECURRING = shape(
     {
-        "interval": one_of("day", "week", "month", "year"),
+        "interval": INTERVAL,
         "interval_count": integer(minimum=1, maximum=1_095),
         "trial_period_days": integer(minimum=1, maximum=730),
         "usage_type": one_of("licensed", "metered"),
@@ -64,7 +66,7 @@ PRICE_DATA = shape(
             },
             required=("name",),
         ),
-        "recurring": RECURRING,
+        "recurring": EVERY,
         "tax_behavior": TAX_BEHAVIOR,
     },
     required=("currency",),

@@ -67,7 +67,7 @@ def make_setup_intent(
         "payment_method": None,
         "payment_method_configuration_details": None,
         "payment_method_options": {},
-        "payment_method_types": asked.get("payment_method_types") or ["card"],
+        "payment_method_types": asked.get("allowed_payment_method_types") or ["card"],
         "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": asked.get("usage", "off_session"),
@@ -233,6 +233,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _create,
         {
             **CONFIRM,
+            "allowed_payment_method_types": array(text(max_length=100)),
             "automatic_payment_methods": shape(
                 {"allow_redirects": one_of("always", "never"), "enabled": boolean()}, required=("enabled",)
             ),
@@ -240,7 +241,6 @@ OPERATIONS: tuple[Operation, ...] = (
             "customer": ID,
             "description": text(max_length=1_000),
             "metadata": metadata(),
-            "payment_method_types": array(text(max_length=100)),
             "usage": one_of("off_session", "on_session"),
         },
     ),

@@ -7,6 +7,7 @@ from webapp.stripe_sandbox.params import (
     Reader,
     array,
     boolean,
+    currency,
     integer,
     metadata,
     one_of,
@@ -14,7 +15,7 @@ from webapp.stripe_sandbox.params import (
     text,
     timestamp,
 )
-from webapp.stripe_sandbox.resources.prices import PRICE_DATA
+from webapp.stripe_sandbox.price_amounts import AMOUNTS, EVERY, TAX_BEHAVIOR
 
 ID = text(max_length=255)
 
@@ -41,6 +42,16 @@ def _only(value: str) -> Reader:
     return read
 
 
+PRICE_DATA = shape(
+    {
+        **AMOUNTS,
+        "currency": currency(),
+        "product": ID,
+        "recurring": EVERY,
+        "tax_behavior": TAX_BEHAVIOR,
+    },
+    required=("currency", "product", "recurring"),
+)
 ITEM = {
     "metadata": metadata(),
     "price": ID,

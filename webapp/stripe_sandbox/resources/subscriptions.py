@@ -6,6 +6,7 @@ from webapp.stripe_sandbox.discounts import choose_discounts, start_discounts
 from webapp.stripe_sandbox.errors import exclusive_params, invalid, missing_param, no_such, refused
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.operations import (
+    EXPAND,
     Call,
     Operation,
     chosen,
@@ -232,7 +233,7 @@ OPERATIONS: tuple[Operation, ...] = (
     create("/v1/subscriptions", _create, CREATE, required=("customer",)),
     create("/v1/subscriptions/<id>", _update, UPDATE),
     create("/v1/subscriptions/<id>/resume", _resume, {"billing_cycle_anchor": one_of("now", "unchanged")}),
-    delete("/v1/subscriptions/<id>", _cancel, CANCEL),
+    delete("/v1/subscriptions/<id>", _cancel, {**CANCEL, "expand": EXPAND}),
     retrieve("/v1/subscriptions/<id>", type=TYPE),
     list_of(
         "/v1/subscriptions",
