@@ -60,6 +60,9 @@ def test_a_body_that_is_no_json_object_is_refused(caller: Caller, body: bytes) -
         ("POST", "/grants"),
         ("POST", "/estimates"),
         ("POST", "/spends/x:1/refund"),
+        ("POST", "/spends/batch"),
+        ("POST", "/holds"),
+        ("POST", "/checkout-sessions"),
     ):
         assert_problem(caller.call(method, path, body), 400, "invalid_request")
 
@@ -180,6 +183,11 @@ def test_a_method_that_an_address_does_not_know_is_refused_naming_those_it_knows
     assert "POST" in answer.headers["Allow"]
 
 
+_WRITES = (
+    *("/spends", "/spends/batch", "/spends/{}:1/refund", "/holds", "/holds/{}:h1/capture", "/holds/{}:h2/void"),
+    *("/grants", "/estimates", "/accounts/{}", "/checkout-sessions"),
+)
+_READS = ("/accounts/{}/entries", "/accounts/{}/balance", "/accounts/{}/holds", "/accounts/{}", "/packages")
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text() | st.datetimes().map(str)
 _values = st.recursive(
     _scalars,
@@ -188,13 +196,28 @@ _values = st.recursive(
 )
 _names = st.sampled_from(
     ["amount", "feature", "quantity", "description", "partial", "reference", "metadata", "occurred_at", "dimensions",
-     "reason", "expires_at", "priority", "features", "source_key", "name", "kind", "time_zone", "overdraft_limit", "x"]
+     "reason", "expires_at", "priority", "features", "source_key", "name", "kind", "time_zone", "overdraft_limit", "x",
+     "expires_in", "allow_excess", "items", "idempotency_key", "package", "plan", "currency", "success_url",
+     "cancel_url"]
 )  # fmt: skip
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    where=st.sampled_from(["/spends", "/grants", "/estimates", "/accounts/{}", "/spends/{}:1/refund"]),
+    where=st.sampled_from(
+        [
+            "/spends",
+            "/grants",
+            "/estimates",
+            "/accounts/{}",
+            "/spends/{}:1/refund",
+            "/holds",
+            "/holds/{}:h1/capture",
+            "/holds/{}:h2/void",
+            "/spends/batch",
+            "/checkout-sessions",
+        ]
+    ),  # fmt: skip
     members=st.dictionaries(_names, _values, max_size=5),
     with_account=st.booleans(),
     key=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), min_size=1, max_size=20),
@@ -211,6 +234,17 @@ def test_no_json_is_a_500(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(items=st.lists(_values | st.dictionaries(_names, _values, max_size=5), min_size=1, max_size=5))
+def test_no_item_of_a_batch_is_a_500_and_none_harms_the_last(caller: Caller, account: str, items: list[Any]) -> None:
+    good = {"account": account, "amount": 10**15, "description": "x", "idempotency_key": "never"}
+    answer = caller.post("/spends/batch", json.dumps({"items": [*items, good]}).encode())
+    assert answer.status_code == 200, answer.text
+    results = answer.get_json()["results"]
+    assert [result["status"] for result in results][-1] == 402
+    assert all(result["status"] < 500 for result in results)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     raw=st.binary(max_size=200) | st.text(max_size=200).map(lambda written: written.encode("utf-8", "surrogatepass"))
 )
@@ -222,7 +256,7 @@ def test_no_bytes_are_a_500(caller: Caller, raw: bytes) -> None:
 @given(
     name=st.sampled_from(["limit", "cursor", "kind", "feature", "from", "to", "at"]) | st.text(max_size=10),
     value=st.text(max_size=30) | st.integers().map(str) | st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
-    where=st.sampled_from(["/accounts/{}/entries", "/accounts/{}/balance", "/accounts/{}", "/packages"]),
+    where=st.sampled_from(_READS),
 )
 def test_no_query_is_a_500(caller: Caller, account: str, name: str, value: str, where: str) -> None:
     try:
