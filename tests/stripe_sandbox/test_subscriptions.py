@@ -1,5 +1,7 @@
 """Subscriptions: made through Checkout and directly, renewed, changed and ended, as time goes by."""
 
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -271,3 +273,48 @@ def test_deleting_a_customer_ends_what_it_subscribed_to(sandbox: Sandbox) -> Non
     assert sandbox.api.subscriptions.retrieve(subscription.id).status == "canceled"
     assert sandbox.api.customers.retrieve(subscription.customer).deleted is True
     assert sandbox.api.customers.list().data == []
+
+
+def at_once(*doings: Callable[[], Any]) -> None:
+    """They all start together; returns when all are done."""
+    start = threading.Barrier(len(doings))
+
+    def begin(doing: Callable[[], Any]) -> None:
+        start.wait()
+        doing()
+
+    threads = [threading.Thread(target=begin, args=[doing]) for doing in doings]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_subscribing_twice_at_once_subscribes_once(sandbox: Sandbox) -> None:
+    session = checkout(sandbox, monthly(sandbox))
+    at_once(*[lambda: sandbox.press(session, "pay")] * 4)
+    assert len(sandbox.api.subscriptions.list().data) == 1
+    assert len(sandbox.api.charges.list().data) == 1
+
+
+def test_renewals_that_two_find_due_happen_once(sandbox: Sandbox) -> None:
+    subscriptions = [subscribe(sandbox) for _ in range(3)]
+    sandbox.clock.advance(days=60)
+    at_once(*[sandbox.run_due] * 3)
+    for subscription in subscriptions:
+        assert len(invoices_of(sandbox, subscription)) == 3
+    assert len(sandbox.api.charges.list({"limit": 100}).data) == 9
+
+
+def test_saved_debit_pays_a_renewal_some_time_later_and_only_once(sandbox: Sandbox) -> None:
+    subscription = subscribe(sandbox)
+    made = sandbox.api.payment_methods.create({"type": "sepa_debit"})
+    debit = sandbox.api.payment_methods.attach(made.id, {"customer": subscription.customer})
+    sandbox.api.subscriptions.update(subscription.id, {"default_payment_method": debit.id})
+    pass_days(sandbox, 28)
+    invoice = invoices_of(sandbox, subscription)[-1]
+    assert (invoice.status, sandbox.api.invoices.pay(invoice.id).status) == ("open", "open")
+    sandbox.clock.advance(seconds=6)
+    sandbox.run_due()
+    assert sandbox.api.invoices.retrieve(invoice.id).status == "paid"
+    assert len(sandbox.api.charges.list().data) == 2

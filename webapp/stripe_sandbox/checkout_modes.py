@@ -55,7 +55,8 @@ def subscribe(store: Store, session: Stored, buyer: Buyer) -> Outcome:
 def _try_card(store: Store, session: Stored, method: Stored, buyer: Buyer, *, free: bool) -> Outcome | None:
     """Why the session stays open with this card; None when it will do. What comes of it is on record."""
     card = card_of(method)
-    assert card is not None
+    if card is None:  # a saved method whose money takes days
+        return None
     asks = asks_cardholder(card, method) and not buyer.authenticated
     if not asks and buyer.refused is None and (card.decline is None or (free and card.attachable)):
         if session.data["setup_intent"] is None:

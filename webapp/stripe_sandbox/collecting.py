@@ -29,6 +29,8 @@ def collect(
 ) -> str:
     """One attempt to have an open invoice paid; its status then. Without a method the attempt fails."""
     intent = intent_of(store, invoice)
+    if intent.data["status"] == "processing":  # its money is on the way: no second time
+        return "processing"
     if method is None:
         mark_failed(store, invoice)
         return "requires_payment_method"
