@@ -55,6 +55,10 @@ def test_an_account_that_has_been_through_everything_has_no_findings(tried: Data
         ("state = 'lapsed' WHERE number = 3", 9),
         ("closed_at = closed_at - interval '1 microsecond' WHERE number = 4", 9),
         ("number = 9 WHERE number = 4", 9),
+        ("drawn_amounts = '{null}' WHERE number = 2", 9),
+        ("drawn_grants = '{1,2}' WHERE number = 2", 9),
+        ("drawn_amounts = '{}' WHERE number = 1", 9),
+        ("closed_after = null WHERE number = 4", 9),
     ],
 )
 def test_a_changed_hold_no_longer_agrees_with_the_history(
@@ -110,6 +114,10 @@ def test_a_freeze_that_is_said_to_have_come_earlier_makes_a_spend_wrong(tried: D
         (full_history.REFUND, "about_seq = 7", 3),
         (full_history.REFUND, "about_seq = 4", 4),
         (full_history.FROZEN_SPEND, "drawn_grants = '{2}'", 5),
+        (full_history.SPEND, "drawn_amounts = '{null}'", 3),
+        (full_history.SPEND, "drawn_grants = '{1,2}'", 3),
+        (full_history.SPEND, "drawn_grants = '{}', drawn_amounts = '{}'", 3),
+        (full_history.SPEND, "kind = 'gift'", 3),
         (full_history.LATE, "occurred_at = booked_at + interval '1 hour'", 4),
     ],
 )
@@ -130,3 +138,9 @@ def test_a_revoke_that_the_end_of_a_hold_should_have_finished_is_found(tried: Da
 def test_a_key_that_names_an_entry_and_a_hold_is_found(tried: DatabaseAccount, tamper: Tamper) -> None:
     tamper("UPDATE ledger.holds SET idempotency_key = 'k' WHERE account_id = $ AND number = 3")
     assert [(f.invariant, f.seq) for f in findings(tried)] == [(7, full_history.SPEND)]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 BC"])
+def test_a_moment_that_no_clock_has_shown_is_found(tried: DatabaseAccount, tamper: Tamper, moment: str) -> None:
+    tamper(f"UPDATE ledger.entries SET occurred_at = '{moment}' WHERE account_id = $ AND seq = 5")
+    assert {f.invariant for f in findings(tried)} == {4}

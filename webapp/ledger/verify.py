@@ -62,9 +62,11 @@ def verify(connection: Connection, *, account_ids: Sequence[int] | None = None, 
 
 @contextmanager
 def telling_what_is_unreadable(report: Report) -> Iterator[None]:
-    """Whoever took a table from its owner has made it unreadable through the views: a finding, not an accident."""
+    """What the functions never wrote, and what its owner may not read, is a finding and no accident: it ends there."""
     try:
         yield
+    except psycopg.DataError as error:
+        report.findings.append(Finding(4, None, None, f"a value cannot be read: {error}"))
     except psycopg.errors.InsufficientPrivilege as error:
         report.findings.append(Finding(12, None, None, f"the ledger cannot be read: {error.diag.message_primary}"))
 

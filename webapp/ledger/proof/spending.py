@@ -67,6 +67,9 @@ class Spending(Book):
         if hold.number != self.last_hold + 1:
             self.find(9, None, f"hold {self.last_hold + 1} is missing before {name}")
         self.last_hold = hold.number
+        if not is_paired(hold):
+            self.find(9, None, f"the slices of {name} are no pairs of a grant and an amount")
+            hold = hold._replace(grants=[], amounts=[])
         expected = self.burn(hold.amount, hold.feature, at)
         if expected != (hold.grants, hold.amounts) or sum(hold.amounts) != hold.amount:
             if self.burn(hold.amount, hold.feature, at, self.other_order()) != (hold.grants, hold.amounts):
@@ -93,6 +96,11 @@ class Spending(Book):
         if not (in_time if closed.state == "voided" else closed.at == hold.expires_at):
             self.find(9, None, f"{name} of {hold.at} to {hold.expires_at} was {closed.state} at {closed.at}")
         self.reserve(hold, sign=-1, came_at=closed.at)
+
+
+def is_paired(moved: Entry | Event) -> bool:
+    """Whether each of its grants has its amount."""
+    return len(moved.grants) == len(moved.amounts) and None not in moved.amounts
 
 
 def first_slices(hold: Event, amount: int) -> Draws:
