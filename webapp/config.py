@@ -56,6 +56,7 @@ class Settings:
     sign_up_credits_days: int | None
     proxies: int
     metrics_token: str | None = field(repr=False)
+    stripe_tax: bool
 
     @property
     def secure_cookies(self) -> bool:
@@ -137,6 +138,7 @@ class _Reader:
             sign_up_credits_days=self.number("SIGN_UP_CREDITS_DAYS", 30, low=0, high=36_500) or None,
             proxies=self.number("PROXIES", 0, low=0, high=5),
             metrics_token=self.text("METRICS_TOKEN"),
+            stripe_tax=self.number("STRIPE_TAX", 0, low=0, high=1) == 1,
         )
         self._refuse_unsafe(settings)
         if self.problems:

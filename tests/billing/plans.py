@@ -266,12 +266,18 @@ def advance(app: Flask, by: timedelta) -> datetime:
         clock.follow(db.session(), movable=True, at_once=True)
         while grant_now(app):
             pass
+        book_expired(app)
         return moment
 
 
 def grant_now(app: Flask) -> int:
     with app.app_context(), unit_of_work() as session:
         return grant_due(session, limit=100)
+
+
+def book_expired(app: Flask) -> None:
+    with app.app_context(), unit_of_work() as session:
+        ledger.expire_due(session, limit=1000)
 
 
 def assert_ledger_sound(app: Flask) -> None:

@@ -53,10 +53,10 @@ class Shop:
     def events(self, session_id: str) -> list[dict[str, Any]]:
         """Stripe's events about a Checkout Session, oldest first."""
         found = self.stripe.v1.events.list(params={"limit": 100}).data[::-1]
-        return [event.to_dict() for event in found if event.data.object["id"] == session_id]
+        return [event.to_dict(for_json=True) for event in found if event.data.object["id"] == session_id]
 
     def all_events(self) -> list[dict[str, Any]]:
-        return [event.to_dict() for event in self.stripe.v1.events.list(params={"limit": 100}).data[::-1]]
+        return [event.to_dict(for_json=True) for event in self.stripe.v1.events.list(params={"limit": 100}).data[::-1]]
 
     def deliver(self, event: dict[str, Any], **fault: Any) -> TestResponse:
         return self.deliver_body(json.dumps(event).encode(), **fault)

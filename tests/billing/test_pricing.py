@@ -68,8 +68,12 @@ def test_what_cannot_be_bought_has_no_button_but_a_reason(stranger: Browser) -> 
     page = stranger.get("/en/pricing").text
     assert "/packages/enterprise/buy" not in page
     assert "For subscribers only." in page
-    assert "/plans/" not in page  # plans can't be subscribed to yet
-    assert page.count("Coming soon") >= 3
+
+
+def test_every_plan_has_a_button(stranger: Browser) -> None:
+    page = stranger.get("/en/pricing?currency=USD").text
+    for code in ("free", "pro", "pro-yearly", "lifetime"):
+        assert f"/plans/{code}/subscribe?currency=USD" in page
 
 
 def test_the_signed_in_see_their_own_navigation(buyer: Buyer) -> None:

@@ -5,8 +5,16 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Add the pricing page, the checkout, the webhook and the client of Stripe to the application."""
-    from webapp.billing import checkout_pages, pricing_page, return_page, stripe_api, webhook
+    from webapp.billing import (
+        checkout_pages,
+        plan_page,
+        pricing_page,
+        return_page,
+        stripe_api,
+        subscribe_page,
+        webhook,
+    )
 
     stripe_api.configure(app, app.config["SETTINGS"])
-    for page in (pricing_page, checkout_pages, return_page, webhook):
+    for page in (pricing_page, checkout_pages, return_page, subscribe_page, plan_page, webhook):
         app.register_blueprint(page.blueprint)

@@ -22,6 +22,7 @@ from webapp.billing.checkout import (
     start_purchase,
 )
 from webapp.billing.currency import choose_currency
+from webapp.billing.entitlement import is_subscriber
 from webapp.billing.purchase import Purchase
 from webapp.billing.stripe_api import PaymentsUnavailable, mode
 from webapp.catalog.package import Package
@@ -30,6 +31,7 @@ from webapp.database import unit_of_work
 from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 from webapp.people.next_page import safe_next
+from webapp.people.user import User
 
 blueprint = Blueprint("checkout", __name__)
 
@@ -118,17 +120,21 @@ def _unavailable(purchase_id: int) -> ResponseReturnValue:
 
 def _package_or_refusal(session: Session, code: str) -> Package | ResponseReturnValue:
     try:
-        return choose_package(session, code=code, subscriber=False)  # plans can't be subscribed to yet
+        moment = ledger.now(session)
+        subscriber = is_subscriber(session, account_id=current_user.account_id, mode=mode(), now=moment)
+        if session.get_one(User, current_user.id).suspended_at is not None:
+            return _refused(403, _("Your account is suspended, so nothing can be bought with it at the moment."))
+        return choose_package(session, code=code, subscriber=subscriber)
     except PackageNotFound:
         abort(404)
     except PackageNotOnSale:
         return _refused(410, _("This package is not for sale any more."))
     except SubscribersOnly:
-        return _refused(403, _("This package is for subscribers only."))
+        return _refused(403, _("This package is for subscribers only."), to_plans=True)
 
 
-def _refused(status: int, reason: str) -> ResponseReturnValue:
-    return render_template("billing/checkout/refused.html", reason=reason), status
+def _refused(status: int, reason: str, *, to_plans: bool = False) -> ResponseReturnValue:
+    return render_template("billing/checkout/refused.html", reason=reason, to_plans=to_plans), status
 
 
 def _render_summary(

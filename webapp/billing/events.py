@@ -80,6 +80,19 @@ def replay_event(session: Session, *, event_id: str) -> StripeEvent:
     return event
 
 
+def is_handled(type: str) -> bool:
+    """Whether anybody here cares about events of this type."""
+    return any(type.startswith(beginning) for beginning, _ in HANDLERS)
+
+
+def look_at(session: Session, *, type: str, thing: dict[str, Any]) -> Outcome | None:
+    """What an event of that type about `thing` would do, without one: for what was found by asking.
+
+    None when nobody here knows it. Raises PaymentsUnavailable; nothing was written then.
+    """
+    return _outcome(session, StripeEvent(id="", type=type, payload={"data": {"object": thing}}))
+
+
 def park_event(session: Session, *, event_id: str, reason: str) -> None:
     """The event waits for a person: whatever was tried failed too often."""
     event = session.get(StripeEvent, event_id)
@@ -94,7 +107,7 @@ def _outbox_key(event_id: str) -> str:
 def _fetch_event(event_id: str) -> dict[str, Any]:
     try:
         with calling("retrieve event"):
-            return dict(client().v1.events.retrieve(event_id).to_dict())
+            return dict(client().v1.events.retrieve(event_id).to_dict(for_json=True))
     except UnknownToStripe:
         raise EventNotFound(event_id) from None
 

@@ -1,6 +1,6 @@
 """A subscription stands here as it stands at Stripe, whoever noticed first, in whatever order the events came."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select
@@ -148,8 +148,14 @@ def _mirror(subscription: Subscription, facts: SubscriptionFacts, plans: dict[st
     subscription.unpaid_invoice_url = waiting[-1].hosted_url if waiting else None
     if not facts.cancel_at_period_end and not subscription.has_ended:
         subscription.pending_plan = None
-    ends_at = subscription.period_ends_at
-    subscription.check_at = None if subscription.has_ended or ends_at is None else ends_at + LOOK_AFTER
+    subscription.check_at = None if subscription.has_ended else _next_look(subscription)
+
+
+def _next_look(subscription: Subscription) -> datetime:
+    """When to ask Stripe unprompted: after the period's end, or tomorrow where that should have come already."""
+    now = clock.now()
+    expected = (subscription.period_ends_at or now) + LOOK_AFTER
+    return expected if expected > now else now + timedelta(days=1)
 
 
 def _follow_status(session: Session, subscription: Subscription) -> None:

@@ -168,7 +168,7 @@ def _apply_upgrade(session: Session, paid: Paid, line: LineFacts) -> None:
         return
     if plan.credits_per_month <= old.credits_per_month or plan.kind != old.kind:
         return
-    running = _period_at(session, old, line.starts_at)
+    running = period_at(session, old, line.starts_at)
     stretch = _begin(session, paid, plan, line.starts_at, anchor_at=old.anchor_at)
     if stretch.kind == "yearly":
         left = months_between(running.starts_at, line.ends_at)
@@ -266,13 +266,13 @@ def _unused(session: Session, stretch: Entitlement, moment: datetime) -> int:
     old = next((one for one in reversed(stretches) if one.starts_at <= moment and one.id != stretch.id), None)
     if old is None or old.trial:
         return 0
-    running = _period_at(session, old, moment)
+    running = period_at(session, old, moment)
     return share_left(
         credits=old.credits_per_month, starts_at=running.starts_at, ends_at=running.ends_at, moment=moment
     )
 
 
-def _period_at(session: Session, stretch: Entitlement, moment: datetime) -> Period:
+def period_at(session: Session, stretch: Entitlement, moment: datetime) -> Period:
     """The period of the stretch that runs at `moment`: as it was granted, else by the calendar."""
     number = months_between(stretch.anchor_at, moment)
     for candidate in (number + 1, number, number - 1):

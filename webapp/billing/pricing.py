@@ -22,10 +22,11 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanOffer:
-    """A plan in one currency, with its yearly sister's price where there is one."""
+    """A plan in one currency, with its yearly sister and its price where there is one."""
 
     plan: Plan
     price_minor: int
+    yearly: Plan | None
     yearly_minor: int | None
 
 
@@ -78,9 +79,9 @@ def _plan_offers(plans: Sequence[Plan], currency: str) -> list[PlanOffer]:
         if price is None or (plan.billed == "yearly" and plan.code.removesuffix("-yearly") in by_code):
             continue
         yearly = by_code.get(f"{plan.code}-yearly")
-        found.append(
-            PlanOffer(plan=plan, price_minor=price, yearly_minor=yearly.price_minor(currency) if yearly else None)
-        )
+        yearly_minor = yearly.price_minor(currency) if yearly is not None else None
+        sister = yearly if yearly_minor is not None else None
+        found.append(PlanOffer(plan=plan, price_minor=price, yearly=sister, yearly_minor=yearly_minor))
     return found
 
 

@@ -13,6 +13,7 @@ from webapp import ledger
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.purchase import Purchase, find_by_session
 from webapp.billing.stripe_api import PaymentsUnavailable, mode
+from webapp.billing.subscribe_page import come_back as come_back_from_plan
 from webapp.database import unit_of_work
 from webapp.people.signed_in import htmx_asks
 
@@ -47,9 +48,10 @@ def come_back() -> ResponseReturnValue:
     polls = min(request.args.get("poll", 0, type=int) or 0, MOST_POLLS)
     with unit_of_work() as session:
         purchase = find_by_session(session, session_id=session_id)
-        if purchase is None or not _belongs_to_reader(purchase):
-            abort(404)
-        purchase_id = purchase.id
+        purchase_id = purchase.id if purchase is not None and _belongs_to_reader(purchase) else None
+    if purchase_id is None:
+        outcome = come_back_from_plan(session_id, max(polls, 0))
+        return outcome if outcome is not None else abort(404)
     asked = polls % ASK_STRIPE_EVERY == 0 and _settle(purchase_id)
     with unit_of_work() as session:
         purchase = session.get_one(Purchase, purchase_id)

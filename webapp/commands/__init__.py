@@ -3,6 +3,7 @@
 from flask import Flask
 
 from webapp.commands import (
+    account,
     api_key,
     database,
     jobs,
@@ -24,6 +25,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(database.db_group)
     app.cli.add_command(database.db_url)
     app.cli.add_command(people.admin_group)
+    app.cli.add_command(account.account_group)
     app.cli.add_command(api_key.api_key_group)
     app.cli.add_command(ledger.ledger_group)
     ledger.ledger_group.add_command(ledger_import.import_command)

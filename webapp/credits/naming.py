@@ -94,6 +94,9 @@ def grant_words(description: str, *, of_purchase: bool | None) -> str:
         name = translate("package", "", description)
         if name != description or of_purchase:
             return without_turns(name)
+    name = translate("plan", "", description)
+    if name != description:
+        return without_turns(name)
     return without_turns(str(get_translations().ugettext(description)))
 
 
@@ -114,6 +117,7 @@ def actor_name(actor: str, *, own: str) -> str:
     names = {
         "sign-up": _("At sign-up"),
         "ledger": _("By itself, when the time came"),
+        "plan": _("By itself, when the time came"),
         "stripe": _("The payment service"),
         "billing": _("The payment service"),
         "api": _("The product, through its interface"),

@@ -1,0 +1,133 @@
+"""What somebody's plan is, what comes next, and what it could become."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.billing.entitlement import Entitlement, running
+from webapp.billing.plan_change import way_to
+from webapp.billing.subscription import Subscription, current_subscription
+from webapp.catalog.plan import Plan, find_plan, list_plans
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextGrant:
+    """`credits` credits come at `at`; with `if_paid` only when the payment then succeeds."""
+
+    credits: int
+    at: datetime
+    if_paid: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A plan that one could change to: `way` is now, period_end, or checkout where there is nothing to change."""
+
+    plan: Plan
+    price_minor: int
+    way: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOverview:
+    """Everything on the plan page. `others` run beside `main`, such as a plan for life beside a subscription.
+
+    `then` is the plan that follows at `changes_at`; None with a `changes_at` is the end.
+    """
+
+    main: Entitlement | None
+    others: Sequence[Entitlement]
+    plan: Plan | None
+    subscription: Subscription | None
+    currency: str
+    next_grant: NextGrant | None
+    changes_at: datetime | None
+    then: Plan | None
+    options: list[Option]
+
+    @property
+    def lacks_payment(self) -> bool:
+        """Whether the bank refused a payment, so that no new credits come."""
+        return self.subscription is not None and self.subscription.lacks_payment
+
+    @property
+    def trial_ends_at(self) -> datetime | None:
+        if self.subscription is None or self.subscription.status != "trialing":
+            return None
+        return self.subscription.trial_ends_at
+
+
+def plan_overview(session: Session, *, user_id: int, account_id: int, mode: str, currency: str) -> PlanOverview:
+    """How things stand with this person's plan now; prices in the subscription's currency, else in `currency`."""
+    now = ledger.now(session)
+    found = running(session, account_id=account_id, mode=mode, now=now)
+    main = found[0] if found else None
+    subscription = current_subscription(session, user_id=user_id, mode=mode)
+    if subscription is not None:
+        currency = subscription.currency
+    changes_at, then = _what_changes(session, main, subscription)
+    return PlanOverview(
+        main=main,
+        others=found[1:],
+        plan=find_plan(session, code=main.plan) if main is not None else None,
+        subscription=subscription,
+        currency=currency,
+        next_grant=_next_grant(session, main, subscription, then=then, ends=changes_at is not None),
+        changes_at=changes_at,
+        then=then,
+        options=_options(session, main, subscription, currency),
+    )
+
+
+def _what_changes(
+    session: Session, main: Entitlement | None, subscription: Subscription | None
+) -> tuple[datetime | None, Plan | None]:
+    if main is None or subscription is None or main.subscription_id != subscription.id:
+        return None, None
+    if subscription.cancel_at_period_end:
+        then = find_plan(session, code=subscription.pending_plan) if subscription.pending_plan else None
+        return subscription.period_ends_at, then
+    if subscription.plan != main.plan:
+        return subscription.period_ends_at, find_plan(session, code=subscription.plan)
+    return None, None
+
+
+def _next_grant(
+    session: Session,
+    main: Entitlement | None,
+    subscription: Subscription | None,
+    *,
+    then: Plan | None,
+    ends: bool,
+) -> NextGrant | None:
+    if main is None or main.paused:
+        return None
+    if main.next_at is not None:
+        return NextGrant(credits=main.credits_per_month, at=main.next_at, if_paid=False)
+    if subscription is None or subscription.period_ends_at is None or (ends and then is None):
+        return None
+    credits = then.credits_per_month if then is not None else main.credits_per_month
+    return NextGrant(credits=credits, at=subscription.period_ends_at, if_paid=True)
+
+
+def _options(
+    session: Session, main: Entitlement | None, subscription: Subscription | None, currency: str
+) -> list[Option]:
+    options = []
+    for plan in list_plans(session):
+        price_minor = plan.price_minor(currency)
+        if price_minor is None or (main is not None and plan.code == main.plan):
+            continue
+        changes = subscription is not None and main is not None and main.subscription_id == subscription.id
+        if plan.kind == "lifetime" or not changes:
+            if main is not None and plan.kind == "free":
+                continue
+            way = "checkout"
+        else:
+            assert main is not None
+            way = way_to(main, plan)
+        options.append(Option(plan=plan, price_minor=price_minor, way=way))
+    return options
