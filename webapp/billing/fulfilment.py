@@ -81,6 +81,7 @@ def _apply(session: Session, purchase: Purchase, payment: Payment | None) -> boo
     if problems:
         _park(purchase, problems)
     elif payment.paid:
+        purchase.reason = None
         if purchase.state != "fulfilled":
             _fulfil(session, purchase, payment)
         return follow_reversals(session, purchase=purchase, reversals=payment.reversals)
@@ -134,13 +135,12 @@ def _wait(purchase: Purchase, payment: Payment) -> None:
 
 
 def _park(purchase: Purchase, problems: list[str]) -> None:
-    """Set it aside for a person. What was granted before stays granted, but is shouted about too."""
+    """Set it aside for a person. What was granted before stays granted, but says why it should not be, too."""
     log.error("purchase_differs_from_its_payment", purchase=purchase.id, state=purchase.state, problems=problems)
-    if purchase.state == "fulfilled":
-        return
-    purchase.state = "parked"
     purchase.reason = "; ".join(problems)
-    purchase.check_at = None
+    if purchase.state != "fulfilled":
+        purchase.state = "parked"
+        purchase.check_at = None
 
 
 def _give_up_when_old(session: Session, purchase: Purchase) -> Purchase:

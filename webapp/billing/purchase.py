@@ -16,7 +16,8 @@ class Purchase(Base):
     """One payment for one package. The snapshot is guarded by a trigger: it never changes.
 
     `state`: new (Stripe does not know it yet), open (on the pay page), pending (a delayed payment is on its way),
-    fulfilled (credits granted), failed, expired, parked (a person has to look; `reason` says why). `version` grows
+    fulfilled (credits granted), failed, expired, parked (a person has to look). `reason` says why a person has to look,
+    at a fulfilled one too, whose payment differs by now. `version` grows
     with every change. `mode` is sandbox, test or live. `lost_minor` is what disputes took beyond what was refunded.
     """
 

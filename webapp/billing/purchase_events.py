@@ -36,7 +36,7 @@ def _settle(session: Session, purchase: Purchase | None, *, look_for: Collection
     if purchase is None or purchase.mode != mode():
         return None
     purchase = settle_purchase(session, purchase_id=purchase.id, look_for=look_for)
-    return Outcome(parked=f"purchase {purchase.id}: {purchase.reason}" if purchase.state == "parked" else None)
+    return Outcome(parked=f"purchase {purchase.id}: {purchase.reason}" if purchase.reason is not None else None)
 
 
 def _of_session(session: Session, thing: dict[str, Any]) -> Purchase | None:

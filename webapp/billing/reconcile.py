@@ -1,18 +1,43 @@
-"""Asking Stripe unprompted, for the purchases whose events never came."""
+"""Asking Stripe unprompted: for events that never came, and for payments and credits that don't meet.
 
-from collections import Counter
+What can be repaired is, by the very code that handles events; the rest is reported for a person.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
+from webapp.billing.events import is_handled, look_at, replay_event
 from webapp.billing.fulfilment import settle_purchase
+from webapp.billing.paid_at_stripe import PaidThing, list_paid_invoices, list_paid_sessions, list_undelivered_events
+from webapp.billing.plan_order import PlanOrder
 from webapp.billing.purchase import Purchase, list_since, next_check
 from webapp.billing.stripe_api import mode
-from webapp.database import unit_of_work
+from webapp.billing.stripe_event import StripeEvent
+from webapp.billing.subscription import SubscriptionInvoice
+from webapp.database import retried, unit_of_work
+
+log = structlog.get_logger()
 
 JOB = "fulfil_purchase"
+PAGE = 100
+
+# Which of these ids of Stripe's are settled and need no look.
+Settled = Callable[[Session, list[str]], set[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the report. `outcome`: fine, repaired, or parked (a person has to look)."""
+
+    outcome: str
+    what: str
 
 
 def check_open_purchases(session: Session, *, limit: int = 200) -> int:
@@ -41,20 +66,101 @@ def check_open_purchases(session: Session, *, limit: int = 200) -> int:
     return len(due)
 
 
-def reconcile(*, since: datetime) -> Counter[str]:
-    """Every purchase made since then stands as its payment stands at Stripe now; how many are in which state.
+def reconcile(*, since: datetime, closely: bool) -> Iterator[Line]:
+    """What was paid at Stripe since then has its credits here, and the other way round; a line for each thing.
 
-    Each is a unit of work of its own: what was done stays done when Stripe goes away in between. For the command
-    line.
+    First the events that Stripe could not deliver, then paid sessions and invoices, then purchases: `closely` each of
+    them is compared with its payment in every point; otherwise only those that are granted and not among the paid
+    ones. Each thing is a unit of work of its own: what was done stays done when Stripe goes away in between. Raises
+    PaymentsUnavailable.
     """
-    states: Counter[str] = Counter()
+    yield from _fetch_events(since)
+    paid: set[str] = set()
+    for session_page in list_paid_sessions(since=since):
+        paid.update(thing.id for thing in session_page)
+        yield from _settle_paid(session_page, _settled_sessions)
+    for invoice_page in list_paid_invoices(since=since):
+        yield from _settle_paid(invoice_page, _settled_invoices)
+    yield from _compare_purchases(since, closely=closely, paid=paid)
+
+
+def _fetch_events(since: datetime) -> Iterator[Line]:
+    """Events that Stripe could not deliver: fetched and handled, those that somebody here cares about."""
+    for event_id, type in list_undelivered_events(since=since):
+        if not is_handled(type):
+            continue
+        state, reason, was = retried(partial(_replay, event_id=event_id))
+        if state == "parked":
+            yield Line(outcome="parked", what=f"event {event_id} ({type}): {reason}")
+        elif was is None and state == "handled":
+            yield Line(outcome="repaired", what=f"event {event_id} ({type}) had never arrived; it is handled now")
+
+
+def _replay(session: Session, event_id: str) -> tuple[str, str | None, str | None]:
+    known = session.get(StripeEvent, event_id)
+    was = known.state if known is not None else None
+    if known is not None and known.state in ("handled", "ignored"):
+        return known.state, None, was
+    event = replay_event(session, event_id=event_id)
+    return event.state, event.reason, was
+
+
+def _settle_paid(things: list[PaidThing], settled: Settled) -> Iterator[Line]:
+    """Those that are paid and not settled here are looked at as if an event had told of them."""
+    with unit_of_work() as session:
+        known = settled(session, [thing.id for thing in things])
+    for thing in things:
+        if thing.id in known:
+            continue
+        outcome = retried(partial(look_at, type=thing.event_type, thing=thing.data))
+        if outcome is None:
+            if thing.claims_us:
+                yield Line(outcome="parked", what=f"{thing.id} is paid, says it is ours, and fits nothing that we sold")
+        elif outcome.parked is not None:
+            yield Line(outcome="parked", what=f"{thing.id} is paid: {outcome.parked}")
+        else:
+            yield Line(outcome="repaired", what=f"{thing.id} was paid and has its credits now")
+
+
+def _settled_sessions(session: Session, ids: list[str]) -> set[str]:
+    purchases = select(Purchase.stripe_session_id).where(
+        Purchase.stripe_session_id.in_(ids), Purchase.state == "fulfilled"
+    )
+    orders = select(PlanOrder.stripe_session_id).where(
+        PlanOrder.stripe_session_id.in_(ids), PlanOrder.state == "fulfilled"
+    )
+    return {*session.scalars(purchases), *session.scalars(orders)}
+
+
+def _settled_invoices(session: Session, ids: list[str]) -> set[str]:
+    applied = select(SubscriptionInvoice.stripe_invoice_id).where(
+        SubscriptionInvoice.stripe_invoice_id.in_(ids), SubscriptionInvoice.applied_at.is_not(None)
+    )
+    return set(session.scalars(applied))
+
+
+def _compare_purchases(since: datetime, *, closely: bool, paid: set[str]) -> Iterator[Line]:
     after = 0
     while True:
         with unit_of_work() as session:
-            page = [row.id for row in list_since(session, since=since, mode=mode(), after=after, limit=200)]
-        if not page:
-            return states
-        for purchase_id in page:
-            with unit_of_work() as session:
-                states[settle_purchase(session, purchase_id=purchase_id).state] += 1
-        after = page[-1]
+            rows: Iterable[tuple[int, str, str | None]] = [
+                (row.id, row.state, row.stripe_session_id)
+                for row in list_since(session, since=since, mode=mode(), after=after, limit=PAGE)
+            ]
+        if not rows:
+            return
+        for purchase_id, state, session_id in rows:
+            after = purchase_id
+            if closely or (state == "fulfilled" and session_id not in paid):
+                yield retried(partial(_compare, purchase_id=purchase_id))
+
+
+def _compare(session: Session, purchase_id: int) -> Line:
+    before = session.get_one(Purchase, purchase_id).version
+    purchase = settle_purchase(session, purchase_id=purchase_id, look_for=("refunds", "disputes"))
+    if purchase.state == "parked" or purchase.reason is not None:
+        granted = " (its credits are granted)" if purchase.state == "fulfilled" else ""
+        return Line(outcome="parked", what=f"purchase {purchase.id}{granted}: {purchase.reason}")
+    if purchase.version != before:
+        return Line(outcome="repaired", what=f"purchase {purchase.id} is {purchase.state} now")
+    return Line(outcome="fine", what=f"purchase {purchase.id} is {purchase.state}")

@@ -1,5 +1,7 @@
 """`flask stripe …`: what to do when an event was lost or parked."""
 
+from collections import Counter
+
 import click
 from flask.cli import AppGroup
 
@@ -31,16 +33,24 @@ def replay(event: str) -> None:
 
 @stripe_group.command("reconcile")
 @click.option("--since", type=DURATION, default="24h", show_default=True, help="How far back: 90s 15m 24h 31d.")
-def reconcile_purchases(since: Duration) -> None:
-    """Compare every purchase since then with Stripe, and settle what differs. Exits 1 when one needs a person."""
+def reconcile_command(since: Duration) -> None:
+    """Fetch lost events, and compare what was paid since then with what was granted.
+
+    What differs is repaired where the rule is clear. Exits 1 when something needs a person.
+    """
+    outcomes: Counter[str] = Counter()
     try:
-        states = reconcile(since=clock.now() - since)
+        for line in reconcile(since=clock.now() - since, closely=True):
+            outcomes[line.outcome] += 1
+            if line.outcome != "fine":
+                click.echo(f"{line.outcome:9} {line.what}")
     except PaymentsUnavailable as error:
         raise click.ClickException(f"Stripe did not answer ({error}); what was settled before stays settled.") from None
-    for state, number in sorted(states.items()):
-        click.echo(f"{number:8} {state}")
-    click.echo(f"{sum(states.values()):8} purchases compared with Stripe.")
-    raise SystemExit(1 if states["parked"] else 0)
+    click.echo(
+        f"Compared with Stripe: {outcomes['fine']} fine, {outcomes['repaired']} repaired,"
+        f" {outcomes['parked']} for a person to look at."
+    )
+    raise SystemExit(1 if outcomes["parked"] else 0)
 
 
 def _because(reason: str | None) -> str:
