@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobs.check_plans import check_plans
 from jobs.check_purchases import check_purchases
 from jobs.expire_due import expire_due
+from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
 from jobs.sweep_outbox import sweep_outbox
 from jobs.tidy_api_answers import tidy_api_answers
@@ -28,7 +30,9 @@ class Periodic:
 SCHEDULE = (
     Periodic(job=sweep_outbox, every_seconds=10, timeout_seconds=60),
     Periodic(job=expire_due, every_seconds=60),
+    Periodic(job=grant_due, every_seconds=60, timeout_seconds=600),
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
+    Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),
     Periodic(job=tidy_outbox, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_api_answers, every_seconds=24 * 3600, timeout_seconds=1800),
