@@ -204,20 +204,7 @@ _names = st.sampled_from(
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    where=st.sampled_from(
-        [
-            "/spends",
-            "/grants",
-            "/estimates",
-            "/accounts/{}",
-            "/spends/{}:1/refund",
-            "/holds",
-            "/holds/{}:h1/capture",
-            "/holds/{}:h2/void",
-            "/spends/batch",
-            "/checkout-sessions",
-        ]
-    ),  # fmt: skip
+    where=st.sampled_from(_WRITES),
     members=st.dictionaries(_names, _values, max_size=5),
     with_account=st.booleans(),
     key=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), min_size=1, max_size=20),

@@ -17,6 +17,7 @@ from webapp.queue import redis_connection
 @pytest.fixture
 def row_id(app: Flask, request: pytest.FixtureRequest) -> int:
     with app.app_context(), unit_of_work() as session:
+        clock.follow(session, movable=True, at_once=True)  # the test before may have looked at another database's
         return outbox.put(session, job="nothing", key=f"test:{request.node.name}:{clock.now()}", args={"word": "hazel"})
 
 
