@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.api.conftest import Caller, assert_problem
 from tests.conftest import TestServers
-from webapp.api import spends, unit
+from webapp.api import endpoint, spends, unit
 from webapp.database import ATTEMPTS
 
 
@@ -140,3 +140,41 @@ def test_a_spend_sends_postgresql_no_begin_and_no_commit(
     caller.spend(name, 1)
     last = [row[0] for row in superuser_connection.execute(commits).fetchall()]
     assert any("ledger.spend" in query for query in last), last
+
+
+@pytest.mark.parametrize("what", ["spend", "batch", "hold", "capture", "void", "grant", "refund"])
+def test_who_is_killed_between_the_commit_and_the_answer_is_answered_alike_when_asked_again(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    name = caller.new_account(credits=100)
+    hold = caller.hold(name, 30).get_json()["id"]
+    spend = caller.spend(name, 10).get_json()["id"]
+    one = {"account": name, "amount": 7, "description": "x"}
+    path, body = {
+        "spend": ("/spends", one),
+        "batch": ("/spends/batch", {"items": [{**one, "idempotency_key": "k"}]}),
+        "hold": ("/holds", one),
+        "capture": (f"/holds/{hold}/capture", {"amount": 20}),
+        "void": (f"/holds/{hold}/void", None),
+        "grant": ("/grants", {"account": name, "amount": 7, "reason": "x"}),
+        "refund": (f"/spends/{spend}/refund", {"amount": 4, "reason": "x"}),
+    }[what]
+
+    class Killed(BaseException):
+        """The process ends here."""
+
+    def die(_reply: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(endpoint, "_response", die)
+    with pytest.raises(Killed):
+        caller.post(path, body, key="k")
+    monkeypatch.undo()
+    before = caller.get(f"/accounts/{name}").get_json()
+    again = caller.post(path, body, key="k")
+    assert again.status_code in (200, 201)
+    if what == "batch":
+        assert again.get_json()["results"][0]["replayed"] is True
+    else:
+        assert again.headers["Idempotent-Replayed"] == "true"
+    assert caller.get(f"/accounts/{name}").get_json() == before
