@@ -16,6 +16,7 @@ from webapp.billing.checkout import StripeCustomer
 from webapp.billing.entitlement import Entitlement, EntitlementPeriod, is_subscriber
 from webapp.billing.following import lock_subscription, stand_as
 from webapp.billing.granting_due import grant_due
+from webapp.billing.proof import violations
 from webapp.billing.stripe_price import StripePrice
 from webapp.billing.subscription_facts import InvoiceFacts, LineFacts, SubscriptionFacts
 from webapp.catalog.plan import Plan, find_plan
@@ -281,8 +282,11 @@ def book_expired(app: Flask) -> None:
 
 
 def assert_ledger_sound(app: Flask) -> None:
+    """Every invariant holds, those of plans included."""
     with app.app_context(), unit_of_work() as session:
         assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
+        long_ago = ledger.now(session) - timedelta(days=10_000)
+        assert violations(session, undone_since=long_ago) == []
 
 
 def paid_late(invoice: InvoiceFacts, moment: datetime) -> InvoiceFacts:

@@ -20,10 +20,15 @@ from tests.billing.shop import Buyer, Shop, at_once
 from tests.stripe_sandbox.conftest import serve
 from webapp.billing.checkout import StripeCustomer
 from webapp.billing.looking_after import check_subscriptions, look_at_subscription
+from webapp.billing.plan_change import change_plan, preview_change
+from webapp.billing.plan_order import PlanOrder
+from webapp.billing.subscribing import open_plan_checkout, start_order
 from webapp.billing.subscription import Subscription
 from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.plan import Plan
 from webapp.database import unit_of_work
 from webapp.outbox import OutboxRow
+from webapp.people.user import User
 from webapp.stripe_sandbox import create_sandbox, install
 
 SIGN_UP = 100
@@ -259,6 +264,93 @@ def test_a_subscription_for_a_changed_order_is_parked(shop: PlanShop, buyer: Buy
     shop.stripe.v1.checkout.sessions.update(session_id, {"metadata": {"plan_order": "999"}})
     shop.press(session_id, "pay")
     assert outcome(buyer, session_id) == "parked"
+
+
+def test_a_free_trial_once_in_a_life(shop: PlanShop, buyer: Buyer) -> None:
+    with shop.app.app_context(), unit_of_work() as session:
+        offer(session, {**STUDIO, "code": "trying", "name": "Trying", "trial_days": 14, "trial_credits": 50})
+    on_plan(shop, buyer, "trying")
+    assert [grant[:3] for grant in plan_grants(shop, buyer)] == [("subscription", 50, 50)]
+    page = buyer.browser.get("/plan").text
+    assert 'data-status="trialing"' in page
+    assert 'id="trial"' in page
+    shop.pass_days(14.1)
+    shop.hear()
+    assert [grant[:3] for grant in plan_grants(shop, buyer)] == [
+        ("subscription", 50, 0),
+        ("rollover", 50, 50),
+        ("subscription", 5000, 5000),
+    ]
+    assert "Free for" not in buyer.browser.get("/plans/pro/subscribe", follow_redirects=True).text
+    assert_ledger_sound(shop.app)
+
+
+# ---------------------------------------------------------------- killed in between
+
+
+class Killed(Exception):
+    """The process is gone before it could commit."""
+
+
+def test_killed_after_stripe_made_the_session_it_is_adopted(shop: PlanShop, buyer: Buyer) -> None:
+    user = buyer.user
+    with shop.app.app_context():
+        with unit_of_work() as session:
+            plan = session.get_one(Plan, "pro")
+            order = start_order(
+                session,
+                plan=plan,
+                price_minor=1200,
+                currency="EUR",
+                user=session.get_one(User, user.id),
+                intent="killed-in-between",
+                mode="sandbox",
+                shown_name="Pro",
+                locale="en",
+            )
+            order_id = order.id
+        made: list[str] = []
+        with pytest.raises(Killed):
+            _open_and_die(order_id, user.email, made)
+    session_id = made[0]
+    assert shop.read(lambda s: s.get_one(PlanOrder, order_id)).stripe_session_id is None
+    shop.press(session_id, "pay")
+    events = [one for one in shop.every_event() if one["type"] == "checkout.session.completed"]
+    shop.hear(events)
+    # The customer and the price were made at Stripe, and forgotten here: a person has to look, nothing is lost.
+    order = shop.read(lambda s: s.get_one(PlanOrder, order_id))
+    assert (order.stripe_session_id, order.state) == (session_id, "parked")
+
+
+def test_killed_after_stripe_changed_the_plan_the_event_does_the_rest(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer)
+    shop.pass_days(10)
+    assert buyer.browser.get("/plan/change/studio").status_code == 200
+    with shop.app.app_context():
+        with unit_of_work() as session:
+            subscription = session.scalars(select(Subscription)).one()
+            asked = preview_change(session, subscription=subscription, plan=session.get_one(Plan, "studio"))
+        with pytest.raises(Killed):
+            _change_and_die(asked)
+    assert len(plan_grants(shop, buyer)) == 1
+    shop.hear()
+    assert len(plan_grants(shop, buyer)) == 2
+    assert abs(plan_grants(shop, buyer)[1][1] - asked.credits_now) <= 1
+    assert 'data-plan="studio"' in buyer.browser.get("/plan").text
+    assert_ledger_sound(shop.app)
+
+
+def _open_and_die(order_id: int, email: str, made: list[str]) -> None:
+    with unit_of_work() as session:
+        order = open_plan_checkout(session, order_id=order_id, email=email, base_url="http://localhost", tax=False)
+        made.append(order.stripe_session_id or "")
+        raise Killed
+
+
+def _change_and_die(asked: Any) -> None:
+    with unit_of_work() as session:
+        change_plan(session, subscription=session.scalars(select(Subscription)).one(), change=asked)
+        raise Killed
 
 
 # ---------------------------------------------------------------- renewals

@@ -64,6 +64,8 @@ def change(code: str) -> ResponseReturnValue:
         with unit_of_work() as session:
             subscription, plan = _subscription_and_plan(session, code)
             asked = preview_change(session, subscription=subscription, plan=plan, moment=moment)
+        with unit_of_work() as session:  # the plan's price at Stripe is known for good before anything is paid
+            subscription, _plan = _subscription_and_plan(session, code)
             change_plan(session, subscription=subscription, change=asked)
     except (SamePlan, NotChangeable):
         return redirect("/plan", 303)

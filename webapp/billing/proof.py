@@ -9,6 +9,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from webapp.billing import plan_proof
+
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
@@ -79,13 +81,15 @@ _LEFT_UNDONE = text(
 
 
 def violations(session: Session, *, undone_since: datetime, account_id: int | None = None) -> list[Violation]:
-    """What breaks invariants 8 and 11: nothing, in order.
+    """What breaks invariants 7, 8 and 11: nothing, in order.
 
     What is unfinished and neither parked nor younger than `undone_since` breaks the latter. With `account_id` only
-    that account's purchases are looked at, and nothing of the rest.
+    that account's purchases and plans are looked at, and nothing of the rest.
     """
     rows = list(session.execute(_PAID_BUT_NOT_GRANTED, {"account_id": account_id}).mappings())
     rows += session.execute(_MONEY_GONE_ASTRAY, {"account_id": account_id}).mappings()
+    for query in plan_proof.QUERIES:
+        rows += session.execute(query, {"account_id": account_id}).mappings()
     if account_id is None:
         rows += session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings()
     return [Violation(**row) for row in rows]

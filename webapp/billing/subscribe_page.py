@@ -26,6 +26,7 @@ from webapp.billing.subscribing import (
     choose_plan,
     open_plan_checkout,
     plan_price_in,
+    prepare_checkout,
     start_order,
     trial_days_for,
 )
@@ -175,6 +176,8 @@ def _take_free(session: Session, plan: Plan) -> ResponseReturnValue:
 def _to_stripe(order_id: int) -> ResponseReturnValue:
     settings = _settings()
     try:
+        with unit_of_work() as session:
+            prepare_checkout(session, order_id=order_id, email=current_user.email)
         with unit_of_work() as session:
             order = open_plan_checkout(
                 session,

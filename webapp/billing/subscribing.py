@@ -117,6 +117,17 @@ def trial_days_for(session: Session, *, plan: Plan, user_id: int, mode: str) -> 
     return 0 if had_one is not None else plan.trial_days
 
 
+def prepare_checkout(session: Session, *, order_id: int, email: str) -> None:
+    """Stripe knows who buys and what it costs, and we know by which names. Commit before `open_plan_checkout`.
+
+    So whoever pays on a page whose making was never noted here is known all the same. Raises PaymentsUnavailable.
+    """
+    order = session.get_one(PlanOrder, order_id)
+    ensure_customer(session, user_id=order.user_id, external_id=order.external_id, email=email, mode=order.mode)
+    if order.is_subscription and order.stripe_session_id is None:
+        _line_item(session, order)
+
+
 def open_plan_checkout(session: Session, *, order_id: int, email: str, base_url: str, tax: bool) -> PlanOrder:
     """The order has its Checkout Session: `checkout_url` is where to pay, and no other order of a subscription is open.
 

@@ -4,10 +4,11 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from webapp import ledger
+from webapp import clock, ledger
 from webapp.commands.duration import DURATION, Duration
 from webapp.config import Settings
 from webapp.database import unit_of_work
+from webapp.extensions import db
 
 sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
 
@@ -17,9 +18,11 @@ sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
 def advance(duration: Duration) -> None:
     """Move the clock forward by DURATION (90s 15m 2h 31d): the ledger's, Python's and Stripe's double's.
 
-    What expired meanwhile is booked before it returns, as the sweep would have done on the way.
+    What expired meanwhile is booked and what plans give by the calendar is granted before it returns, as the jobs
+    would have done on the way. What Stripe's double renews comes by its events a moment later.
     """
     from jobs.expire_due import expire_chunk
+    from jobs.grant_due import grant_due
 
     settings: Settings = current_app.config["SETTINGS"]
     if not settings.sandbox:
@@ -31,4 +34,6 @@ def advance(duration: Duration) -> None:
         raise click.ClickException(str(refusal)) from None
     while expire_chunk():
         pass
+    clock.follow(db.session(), movable=True, at_once=True)
+    grant_due()
     click.echo(f"It is now {moment:%Y-%m-%d %H:%M:%S} UTC.")
