@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
-from webapp.billing import purchase_events, subscription_events
+from webapp.billing import plan_reversal_events, purchase_events, subscription_events
 from webapp.billing.stripe_api import UnknownToStripe, calling, client
 from webapp.billing.stripe_event import Handler, Outcome, StripeEvent
 
@@ -22,6 +22,9 @@ HANDLERS: tuple[tuple[str, Handler], ...] = (
     ("charge.refund", purchase_events.follow_refund),
     ("charge.dispute.", purchase_events.follow_dispute),
     ("refund.", purchase_events.follow_refund),
+    ("charge.refund", plan_reversal_events.follow_plan_reversal),
+    ("charge.dispute.", plan_reversal_events.follow_plan_reversal),
+    ("refund.", plan_reversal_events.follow_plan_reversal),
 )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod
 from webapp.billing.plan_order import PlanOrder
+from webapp.billing.plan_reversals import follow_up
 from webapp.catalog.periods import Period, period_start
 
 log = structlog.get_logger()
@@ -17,14 +18,6 @@ log = structlog.get_logger()
 # What is paid once for life is reckoned over three years: the figure that revenue reports go by, no promise.
 LIFETIME_PERIODS = 36
 SOURCES = {"monthly": "subscription", "yearly": "subscription", "free": "plan", "lifetime": "plan"}
-
-
-def N_(text: str) -> str:
-    """Marks a text for translators that is stored in English and translated when it is shown."""
-    return text
-
-
-ROLLED_OVER = N_("Carried over from the last month")
 
 
 def grant_period(
@@ -90,6 +83,7 @@ def grant_period(
     for one in (row, _following(session, row)):
         if one is not None:
             _carry_over_into(session, one, actor=actor)
+    follow_up(session, account_id=entitlement.account_id)  # its payment may have gone back before
     log.info("period_granted", entitlement=entitlement.id, period=period.number, credits=amount)
     return row
 
@@ -150,7 +144,6 @@ def _carry_over_into(session: Session, row: EntitlementPeriod, *, actor: str) ->
             source_key=f"rollover:{one.entitlement_id}:{one.number}",
             actor=actor,
             expires_at=row.ends_at,
-            description=ROLLED_OVER,
         )
         if written is not None:
             one.rolled_into = written.entry.seq
