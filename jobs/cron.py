@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 
 from jobs.application import application
+from jobs.run_periodic import run_periodic
 from jobs.schedule import SCHEDULE, Periodic
 from webapp.queue import QUEUE
 
@@ -32,7 +33,11 @@ class OncePerSlot(CronJob):
 
     def __init__(self, periodic: Periodic) -> None:
         super().__init__(
-            QUEUE, func=periodic.job, interval=periodic.every_seconds, job_timeout=periodic.timeout_seconds
+            QUEUE,
+            func=run_periodic,
+            args=(periodic.name,),
+            interval=periodic.every_seconds,
+            job_timeout=periodic.timeout_seconds,
         )
         self.periodic = periodic
 
@@ -42,7 +47,8 @@ class OncePerSlot(CronJob):
         job_id = f"periodic-{self.periodic.name}-{slot}"
         try:
             return queue.enqueue(
-                self.periodic.job,
+                run_periodic,
+                self.periodic.name,
                 job_id=job_id,
                 unique=True,
                 job_timeout=self.periodic.timeout_seconds,

@@ -2,13 +2,10 @@
 
 from time import monotonic
 
-import structlog
-
 from jobs.application import application
+from jobs.progress import count
 from webapp import ledger
 from webapp.database import retried
-
-log = structlog.get_logger()
 
 CHUNK = 2_000
 # Below the job's timeout; what is left over is for the next run, or for another worker's that began meanwhile.
@@ -21,16 +18,12 @@ def expire_due() -> None:
     Killed at any point, it has booked whole chunks and nothing else; two at once share the accounts.
     """
     began = monotonic()
-    chunks = accounts = entries = 0
     with application().app_context():
         while monotonic() - began < LONGEST_SECONDS:
             swept, booked = _book_chunk()
             if swept == 0:
                 break
-            chunks, accounts, entries = chunks + 1, accounts + swept, entries + booked
-    if chunks:
-        seconds = round(monotonic() - began, 3)
-        log.info("expired_credits_booked", chunks=chunks, accounts=accounts, entries=entries, seconds=seconds)
+            count(chunks=1, accounts=swept, entries=booked)
 
 
 def expire_chunk() -> int:

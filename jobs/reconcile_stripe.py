@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from jobs.application import application
+from jobs.progress import count
 from webapp import clock
 from webapp.billing.reconcile import reconcile
 
@@ -18,6 +19,7 @@ def reconcile_stripe() -> None:
     """Lost events are handled, paid and granted meet; what needs a person is logged and stays parked."""
     with application().app_context():
         for line in reconcile(since=clock.now() - REACH, closely=False):
+            count(**{line.outcome: 1})
             if line.outcome == "parked":
                 log.error("reconciliation_parked", what=line.what)
             elif line.outcome == "repaired":

@@ -8,8 +8,10 @@ from jobs.check_purchases import check_purchases
 from jobs.expire_due import expire_due
 from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
+from jobs.seal_ledger import seal_ledger
 from jobs.sweep_outbox import sweep_outbox
 from jobs.tidy_api_answers import tidy_api_answers
+from jobs.tidy_job_runs import tidy_job_runs
 from jobs.tidy_outbox import tidy_outbox
 from jobs.tidy_sessions import tidy_sessions
 
@@ -33,8 +35,10 @@ SCHEDULE = (
     Periodic(job=grant_due, every_seconds=60, timeout_seconds=600),
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
     Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
+    Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),
     Periodic(job=tidy_outbox, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_api_answers, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_sessions, every_seconds=24 * 3600, timeout_seconds=1800),
+    Periodic(job=tidy_job_runs, every_seconds=24 * 3600, timeout_seconds=1800),
 )

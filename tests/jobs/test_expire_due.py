@@ -10,6 +10,7 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from jobs import expire_due as job
+from jobs.run_periodic import run_periodic
 from tests.conftest import TestServers
 from webapp import ledger
 from webapp.database import unit_of_work
@@ -32,8 +33,8 @@ def due_ids(fresh_app: Flask, fresh_database: TestServers) -> list[int]:
 
 def run(app: Flask) -> list[Any]:
     with app.app_context(), capture_logs() as logs:
-        job.expire_due()
-    return [log for log in logs if log["event"] == "expired_credits_booked"]
+        run_periodic("expire_due")
+    return [log for log in logs if log["event"] == "periodic_job_ran" and log["log_level"] == "info"]
 
 
 @pytest.mark.usefixtures("due_ids")
@@ -42,7 +43,7 @@ def test_the_sweep_goes_chunk_by_chunk_and_says_once_what_it_booked(
 ) -> None:
     monkeypatch.setattr(job, "CHUNK", 2)
     [line] = run(fresh_app)
-    assert (line["chunks"], line["accounts"], line["entries"]) == (3, 5, 5)
+    assert (line["n_chunks"], line["n_accounts"], line["n_entries"]) == (3, 5, 5)
     assert run(fresh_app) == []
 
 
@@ -53,6 +54,6 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(
     with fresh_app.app_context():
         assert job.expire_chunk() == 2
     [line] = run(fresh_app)
-    assert line["entries"] == 3
+    assert line["n_entries"] == 3
     with fresh_app.app_context(), unit_of_work() as session:
         assert [ledger.balance(session, account_id=one).balance for one in due_ids] == [0] * 5
