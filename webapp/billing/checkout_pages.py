@@ -11,6 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
+from webapp.billing import breaker
 from webapp.billing.checkout import (
     CurrencyNotOffered,
     PackageNotFound,
@@ -152,6 +153,7 @@ def _render_summary(
         intent=intent,
         next_page=safe_next(request.values.get("next")),
         errors=errors or {},
+        payments_away=breaker.is_open(),
     )
 
 

@@ -7,6 +7,7 @@ import stripe
 import structlog
 from flask import Flask, current_app
 
+from webapp.billing import breaker
 from webapp.config import Settings
 
 log = structlog.get_logger()
@@ -57,18 +58,28 @@ def calling(what: str) -> Iterator[None]:
     """Around a call of Stripe. Raises UnknownToStripe for a missing object and PaymentsUnavailable otherwise.
 
     The SDK has retried what may be retried by then. What we asked wrongly is unavailable to the buyer too, but
-    somebody has to look: it is logged as an error.
+    somebody has to look: it is logged as an error. While Stripe is known to be down it is not asked at all.
     """
+    if not breaker.may_ask():
+        raise PaymentsUnavailable(f"{what}: Stripe is down, and not asked for some seconds")
     try:
         yield
-    except stripe.InvalidRequestError as error:
-        if error.http_status == 404:
-            raise UnknownToStripe(what) from error
-        log.error("stripe_refused", doing=what, code=error.code, param=error.param, request=error.request_id)
-        raise PaymentsUnavailable(what) from error
-    except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError) as error:
-        log.error("stripe_refused", doing=what, code=error.code, request=error.request_id)
-        raise PaymentsUnavailable(what) from error
+        breaker.succeeded()
     except stripe.StripeError as error:
+        if isinstance(error, stripe.APIConnectionError) or (error.http_status or 0) >= 500:
+            breaker.failed()
+        else:
+            breaker.succeeded()
+        raise _as_ours(what, error) from error
+
+
+def _as_ours(what: str, error: stripe.StripeError) -> UnknownToStripe | PaymentsUnavailable:
+    if isinstance(error, stripe.InvalidRequestError):
+        if error.http_status == 404:
+            return UnknownToStripe(what)
+        log.error("stripe_refused", doing=what, code=error.code, param=error.param, request=error.request_id)
+    elif isinstance(error, stripe.AuthenticationError | stripe.PermissionError | stripe.IdempotencyError):
+        log.error("stripe_refused", doing=what, code=error.code, request=error.request_id)
+    else:
         log.warning("stripe_unavailable", doing=what, kind=type(error).__name__, request=error.request_id)
-        raise PaymentsUnavailable(what) from error
+    return PaymentsUnavailable(what)
