@@ -14,6 +14,8 @@ from jobs.tidy_api_answers import tidy_api_answers
 from jobs.tidy_job_runs import tidy_job_runs
 from jobs.tidy_outbox import tidy_outbox
 from jobs.tidy_sessions import tidy_sessions
+from jobs.verify_ledger import verify_ledger
+from jobs.warn_expiring import warn_expiring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,10 @@ SCHEDULE = (
     Periodic(job=grant_due, every_seconds=60, timeout_seconds=600),
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
     Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
+    Periodic(job=warn_expiring, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),
+    Periodic(job=verify_ledger, every_seconds=24 * 3600, timeout_seconds=12 * 3600),
     Periodic(job=tidy_outbox, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_api_answers, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_sessions, every_seconds=24 * 3600, timeout_seconds=1800),

@@ -6,6 +6,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from jobs.attempt import attempt
+from webapp.notifications.credit_mails import CREDIT_MAILS
 from webapp.notifications.mail import send
 from webapp.people.mails import MAILS
 
@@ -18,6 +19,6 @@ def send_mail(row_id: int) -> None:
 def effect(session: Session, *, mail: str, **args: Any) -> None:
     """The mail named `mail` is sent, unless there is nobody to send it to."""
     settings = current_app.config["SETTINGS"]
-    written = MAILS[mail](session, settings=settings, **args)
+    written = (MAILS | CREDIT_MAILS)[mail](session, settings=settings, **args)
     if written is not None:
         send(settings, to=written.to, subject=written.subject, text=written.text, locale=written.locale)

@@ -29,6 +29,7 @@ from webapp import clock
 from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.extensions import limiter
+from webapp.job_runs import JobRun
 from webapp.queue import queue
 
 log = structlog.get_logger()
@@ -42,6 +43,7 @@ SECONDS = Histogram(
     registry=_OWN,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+_LAST_ENDED = text("SELECT max(id) FROM job_runs WHERE finished_at IS NOT NULL GROUP BY name ORDER BY name")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
@@ -111,6 +113,7 @@ class _Undone:
     parked: int
     oldest_seconds: float
     entries_written: int
+    jobs: list[JobRun]
 
 
 class Backlog(Collector):
@@ -136,6 +139,7 @@ class Backlog(Collector):
                 "Entries written to the ledger by anybody, as PostgreSQL counts since its statistics were reset.",
                 value=undone.entries_written,
             )
+            yield from _of_jobs(undone.jobs)
         waiting = _jobs_waiting()
         if waiting is not None:
             yield GaugeMetricFamily("tallystick_jobs_waiting", "Jobs in RQ that no worker has taken.", value=waiting)
@@ -154,6 +158,8 @@ def _undone() -> _Undone | None:
                     " FROM outbox WHERE done_at IS NULL AND parked_at IS NULL"
                 )
             ).one()
+            jobs = [session.get_one(JobRun, run_id) for run_id in session.execute(_LAST_ENDED).scalars()]
+            session.expunge_all()
             age = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
     except SQLAlchemyError as error:
         log.warning("metrics_without_database", error=type(error).__name__)
@@ -163,7 +169,28 @@ def _undone() -> _Undone | None:
         parked=row.parked,
         oldest_seconds=max(age, 0.0),
         entries_written=row.entries_written or 0,
+        jobs=jobs,
     )
+
+
+def _of_jobs(runs: list[JobRun]) -> Iterator[Metric]:
+    """The last run of each periodic job that came to an end, and what the proof of the ledger found."""
+    ended = GaugeMetricFamily("tallystick_job_ended_seconds", "When the job's last run ended.", labels=["job"])
+    took = GaugeMetricFamily("tallystick_job_took_seconds", "How long the job's last run took.", labels=["job"])
+    failed = GaugeMetricFamily("tallystick_job_failed", "Whether the job's last run failed.", labels=["job"])
+    for run in runs:
+        if run.finished_at is None or run.took is None:
+            continue
+        ended.add_metric([run.name], run.finished_at.timestamp())
+        took.add_metric([run.name], run.took.total_seconds())
+        failed.add_metric([run.name], float(run.outcome == "failed"))
+        if run.name == "verify_ledger" and run.outcome == "done":
+            yield GaugeMetricFamily(
+                "tallystick_ledger_findings",
+                "Lies that the last proof of the ledger found; none, unless the ledger was tampered with.",
+                value=run.counts.get("findings", 0),
+            )
+    yield from (ended, took, failed)
 
 
 def _jobs_waiting() -> int | None:
