@@ -15,7 +15,7 @@ from webapp.billing.granting_due import grant_until
 from webapp.billing.paid_invoice import Paid, apply_invoice
 from webapp.billing.stripe_api import UnknownToStripe, mode
 from webapp.billing.stripe_price import PricedPlan, priced_plans
-from webapp.billing.subscription import Subscription, SubscriptionInvoice, find_subscription
+from webapp.billing.subscription import Subscription, SubscriptionInvoice, find_subscription, invoices_of
 from webapp.billing.subscription_facts import InvoiceFacts, SubscriptionFacts, fetch_subscription
 from webapp.people.user import User
 
@@ -63,8 +63,10 @@ def stand_as(session: Session, *, subscription: Subscription, facts: Subscriptio
     before = _standing(subscription)
     _mirror(subscription, facts, plans)
     _follow_status(session, subscription)
+    known = {row.stripe_invoice_id: row for row in invoices_of(session, subscription_id=subscription.id)}
     for invoice in facts.invoices:
-        _follow_invoice(session, subscription, invoice, plans, facts)
+        row = known.get(invoice.id) or _new_row(session, subscription, invoice)
+        _follow_invoice(session, subscription, row, invoice, plans, facts)
     _go_on(session, subscription)
     subscription.version += 1
     if _standing(subscription) != before:
@@ -169,21 +171,11 @@ def _follow_status(session: Session, subscription: Subscription) -> None:
 def _follow_invoice(
     session: Session,
     subscription: Subscription,
+    row: SubscriptionInvoice,
     invoice: InvoiceFacts,
     plans: dict[str, PricedPlan],
     facts: SubscriptionFacts,
 ) -> None:
-    row = session.get(SubscriptionInvoice, invoice.id)
-    if row is None:
-        row = SubscriptionInvoice(
-            stripe_invoice_id=invoice.id,
-            subscription_id=subscription.id,
-            account_id=subscription.account_id,
-            billing_reason=invoice.billing_reason,
-            currency=invoice.currency,
-            created_at=invoice.created_at,
-        )
-        session.add(row)
     row.status, row.total_minor, row.paid_minor = invoice.status, invoice.total_minor, invoice.paid_minor
     row.stripe_payment_intent_id = invoice.payment_intent_id
     row.hosted_url, row.paid_at = invoice.hosted_url, invoice.paid_at
@@ -195,6 +187,19 @@ def _follow_invoice(
         else:
             subscription.reason = f"invoice {invoice.id}: none of its prices is a plan's"
             log.error("invoice_not_understood", subscription=subscription.id, invoice=invoice.id)
+
+
+def _new_row(session: Session, subscription: Subscription, invoice: InvoiceFacts) -> SubscriptionInvoice:
+    row = SubscriptionInvoice(
+        stripe_invoice_id=invoice.id,
+        subscription_id=subscription.id,
+        account_id=subscription.account_id,
+        billing_reason=invoice.billing_reason,
+        currency=invoice.currency,
+        created_at=invoice.created_at,
+    )
+    session.add(row)
+    return row
 
 
 def _go_on(session: Session, subscription: Subscription) -> None:
