@@ -4,6 +4,7 @@ import random
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import select
 
@@ -12,6 +13,9 @@ from tests.billing.shop import Buyer, at_once
 from tests.billing.test_subscriptions import PlanShop, buyer, on_plan, plan_grants, shop, start
 from webapp.billing.dispute import Dispute
 from webapp.billing.plan_reversals import PlanReversal
+from webapp.billing.proof import violations
+from webapp.clock import now
+from webapp.database import unit_of_work
 
 __all__ = ["buyer", "shop"]  # the fixtures of a shop whose clock can be moved
 
@@ -98,6 +102,20 @@ def test_each_month_of_a_year_that_was_refunded_loses_its_share_when_it_comes(sh
     assert [grant[2] for grant in monthly][-1] == first[1] // 2
     row = shop.read(lambda session: session.get_one(PlanReversal, intent))
     assert (row.refunded_minor, row.price_minor) == (paid // 2, paid)
+
+
+@pytest.mark.parametrize("plan", ["pro", "pro-yearly", "lifetime"])
+def test_money_for_a_plan_that_went_back_without_its_credits_is_found(shop: PlanShop, buyer: Buyer, plan: str) -> None:
+    on_plan(shop, buyer, plan)
+    control(shop, f"charges/{charge_of(shop, buyer)[0]}/refund")
+    hear_reversals(shop)
+    with shop.app.app_context(), unit_of_work() as session:
+        assert violations(session, undone_since=now()) == []
+    with psycopg.connect(shop.app.config["SETTINGS"].database_owner_url) as owner:
+        owner.execute("UPDATE plan_reversals SET refunded_minor = 1")
+    with shop.app.app_context(), unit_of_work() as session:
+        found = [each.detail for each in violations(session, undone_since=now())]
+    assert any("went back, and grant" in detail for detail in found), found
 
 
 def test_a_plan_for_life_that_is_refunded_loses_its_credits(shop: PlanShop, buyer: Buyer) -> None:

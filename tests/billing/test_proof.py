@@ -6,7 +6,7 @@ import psycopg
 
 from tests.billing.shop import Buyer, Shop
 from tests.billing.test_commands import run
-from webapp import clock
+from webapp import clock, ledger
 from webapp.billing.proof import violations
 from webapp.database import unit_of_work
 
@@ -67,6 +67,22 @@ def test_money_that_is_not_on_record_as_refunded_or_disputed_is_found(shop: Shop
     assert any("1 disputes open but 0 freezes" in detail for detail in found(shop, purchase.account_id))
     tamper(shop, f"DELETE FROM disputes WHERE purchase_id = {purchase.id}")
     assert found(shop, purchase.account_id) == []
+
+
+def test_a_grant_that_says_it_was_bought_and_was_not_is_found(shop: Shop, buyer: Buyer) -> None:
+    account_id = buyer.user.account_id
+    with shop.app.app_context(), unit_of_work() as session:
+        ledger.grant(
+            session,
+            account_id=account_id,
+            amount=5_000,
+            source="purchase",
+            source_key="purchase:999999999",
+            actor="test",
+        )
+        (found_one,) = violations(session, undone_since=clock.now(), account_id=account_id)
+        assert found_one.detail == "grant 2 of 5000 credits says purchase:999999999, and no such purchase has it"
+        session.rollback()
 
 
 def test_what_was_left_undone_is_found(shop: Shop, buyer: Buyer) -> None:

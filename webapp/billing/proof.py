@@ -69,6 +69,49 @@ _MONEY_GONE_ASTRAY = text(
       AND (p.refunded_minor, p.lost_minor, d.frozen) <> (r.minor, l.minor, f.freezes)
     """
 )
+# A grant that says it was bought has its purchase, and that purchase knows it.
+_GRANTED_BUT_NOT_PAID = text(
+    """
+    SELECT 8 AS invariant, v.account_id,
+           format('grant %s of %s credits says %s, and no such purchase has it', v.grant_id, v.amount, v.source_key)
+               AS detail
+    FROM ledger.grants_v v
+    WHERE (CAST(:account_id AS bigint) IS NULL OR v.account_id = :account_id)
+      AND v.source = 'purchase' AND v.source_key ~ '^purchase:[0-9]{1,18}$'
+      AND NOT EXISTS (
+          SELECT 1 FROM purchases p
+          WHERE p.id = CAST(substring(v.source_key FROM 10) AS bigint) AND p.account_id = v.account_id
+            AND p.grant_id = v.grant_id AND p.state = 'fulfilled')
+    """
+)
+# Of a payment for a plan that went back, each grant that it made has lost its share.
+_PLAN_MONEY_GONE_ASTRAY = text(
+    """
+    SELECT 8 AS invariant, r.account_id,
+           format('payment %s: %s of %s went back, and grant %s has %s of %s credits revoked instead of %s',
+                  r.stripe_payment_intent_id, r.refunded_minor + r.lost_minor, r.price_minor, g.grant_id, g.revoked,
+                  g.amount, t.target) AS detail
+    FROM plan_reversals r
+    JOIN entitlement_periods p ON p.account_id = r.account_id
+    JOIN entitlements e ON e.id = p.entitlement_id
+    JOIN ledger.grants_v g ON g.account_id = p.account_id AND g.grant_id = p.grant_id
+    CROSS JOIN LATERAL (
+        SELECT div(2 * g.amount::numeric * (r.refunded_minor + r.lost_minor) + r.price_minor, 2 * r.price_minor)
+               AS target
+    ) t
+    WHERE (CAST(:account_id AS bigint) IS NULL OR r.account_id = :account_id) AND g.revoked <> t.target
+      AND (EXISTS (
+              SELECT 1 FROM subscription_invoices i
+              LEFT JOIN entitlement_payments y
+                  ON y.stripe_invoice_id = i.stripe_invoice_id AND y.entitlement_id = p.entitlement_id
+                  AND p.number >= y.first_period AND p.number < y.first_period + y.periods
+              WHERE i.stripe_payment_intent_id = r.stripe_payment_intent_id
+                AND (i.stripe_invoice_id = p.stripe_invoice_id OR y.entitlement_id IS NOT NULL))
+           OR e.kind = 'lifetime' AND EXISTS (
+              SELECT 1 FROM plan_orders o
+              WHERE o.id = e.order_id AND o.stripe_payment_intent_id = r.stripe_payment_intent_id))
+    """
+)
 _LEFT_UNDONE = text(
     """
     SELECT 11 AS invariant, CAST(NULL AS bigint) AS account_id, format('outbox %s (%s) is overdue', id, job) AS detail
@@ -87,7 +130,8 @@ def violations(session: Session, *, undone_since: datetime, account_id: int | No
     that account's purchases and plans are looked at, and nothing of the rest.
     """
     rows = list(session.execute(_PAID_BUT_NOT_GRANTED, {"account_id": account_id}).mappings())
-    rows += session.execute(_MONEY_GONE_ASTRAY, {"account_id": account_id}).mappings()
+    for query in (_GRANTED_BUT_NOT_PAID, _MONEY_GONE_ASTRAY, _PLAN_MONEY_GONE_ASTRAY):
+        rows += session.execute(query, {"account_id": account_id}).mappings()
     for query in plan_proof.QUERIES:
         rows += session.execute(query, {"account_id": account_id}).mappings()
     if account_id is None:
