@@ -1,6 +1,6 @@
 """What is sold, and what a credit buys."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -12,7 +12,15 @@ from webapp.catalog import shipped
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import Package, PackagePrice, find_package, list_packages
 from webapp.catalog.plan import list_plans
-from webapp.catalog.rate_card import QuantityOutOfBounds, UnknownFeature, list_features, quote
+from webapp.catalog.rate_card import (
+    QuantityOutOfBounds,
+    Rate,
+    RateCard,
+    UnknownFeature,
+    list_features,
+    quote,
+    rate_card_in_force,
+)
 from webapp.catalog.validity import Validity
 from webapp.database import unit_of_work
 
@@ -85,7 +93,7 @@ def test_a_rate_card_published_later_is_not_in_force_and_a_newer_one_is(fresh_ap
     with fresh_app.app_context(), unit_of_work() as session:
         install_shipped_catalog(session)
     with psycopg.connect(fresh_database.owner_url) as owner:
-        owner.execute("INSERT INTO rate_cards VALUES (2, now() - interval '1 day'), (3, now() + interval '1 day')")
+        owner.execute("INSERT INTO rate_cards VALUES (2, now()), (3, now() + interval '1 day')")
         owner.execute("INSERT INTO rates VALUES (2, 'image', 9), (3, 'image', 10)")
     with fresh_app.app_context(), unit_of_work() as session:
         assert quote(session, feature="image").credits == 9
@@ -105,3 +113,38 @@ def test_months_are_the_calendars_in_the_owners_time_zone() -> None:
     assert half_a_year.ends_at(last_of_august, time_zone="Europe/Berlin") == datetime(2027, 2, 28, 23, 30, tzinfo=UTC)
     assert Validity(days=30).ends_at(last_of_august, time_zone="UTC") == datetime(2026, 9, 30, 22, 30, tzinfo=UTC)
     assert Validity().ends_at(last_of_august, time_zone="UTC") is None
+
+
+def test_a_rate_by_terms_is_quoted_with_its_arithmetic(session: Session) -> None:
+    install_shipped_catalog(session)
+    session.execute(text("INSERT INTO rate_cards (version, effective_at) VALUES (99, ledger.now())"))
+    terms = '{"model": "per_unit", "credits": 3, "unit_size": 1000, "rounding": "up"}'
+    session.execute(text("INSERT INTO rates (version, feature, terms) VALUES (99, 'image', :terms)"), {"terms": terms})
+    found = quote(session, feature="image", quantity=1500)
+    assert (found.credits, found.rate_card_version) == (5, 99)
+    line = {"quantity": 1500, "credits_per_unit": 3, "unit_size": 1000, "rounding": "up", "credits": 5}
+    assert found.lines == [line]
+    assert [feature.credits_per_unit for feature in list_features(session)] == [None]
+
+
+def test_the_card_that_took_effect_last_is_in_force_whenever_it_was_published(session: Session) -> None:
+    install_shipped_catalog(session)
+    first = session.scalars(select(func.max(RateCard.effective_at))).one()
+    for version, microseconds, credits in ((96, 1, 7), (97, 3, 9), (98, 3, 8), (99, 2, 6), (100, 3_600_000_000, 5)):
+        moment = first + timedelta(microseconds=microseconds)
+        session.add(RateCard(version=version, effective_at=moment, published_at=first))
+        session.flush()
+        session.add(Rate(version=version, feature="image", credits_per_unit=credits))
+    session.flush()
+    assert quote(session, feature="image").credits == 8
+    card = rate_card_in_force(session)
+    assert card is not None
+    assert card.version == 98
+
+
+def test_a_rate_is_credits_for_a_unit_or_terms(session: Session) -> None:
+    install_shipped_catalog(session)
+    session.execute(text("INSERT INTO rate_cards (version, effective_at) VALUES (99, ledger.now())"))
+    for values in ("NULL, NULL", "1, '{}'", "NULL, '[]'"):
+        with pytest.raises(DBAPIError, match="rates_terms_check"), session.begin_nested():
+            session.execute(text(f"INSERT INTO rates VALUES (99, 'image', {values})"))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from tests.credits.member import Member
 from webapp import clock, ledger
+from webapp.catalog.pricing import Pricing, Tier
 from webapp.catalog.rate_card import quote
 
 
@@ -154,3 +155,52 @@ def test_a_rollover_says_what_it_carries_on(member: Member) -> None:
     assert "What was left of “Pro” was carried over when it ended." in html
     assert f'href="/credits/entries/{grant.seq}"' in html
     assert "Carried over" in member.get("/credits/history").text
+
+
+@pytest.mark.parametrize(
+    ("pricing", "quantity", "said"),
+    [
+        (Pricing(model="flat", credits=5), 3, ["whatever the quantity"]),
+        (Pricing(model="per_unit", credits=3, unit_size=1000), 1500, ["1,500", "× 3 / 1,000", "rounded up"]),
+        (
+            Pricing(model="per_unit", credits=3, unit_size=1000, rounding="half_up", minimum=9),
+            1400,
+            ["rounded to the nearest credit", "up to the minimum of 9 credits"],
+        ),
+        (
+            Pricing(model="graduated", tiers=(Tier(up_to=10, credits=3), Tier(up_to=None, credits=2))),
+            12,
+            ["number 1 to 10", "× 3", "number 11 and further", "× 2"],
+        ),
+        (
+            Pricing(model="volume", tiers=(Tier(up_to=10, credits=3), Tier(up_to=None, credits=2))),
+            10,
+            ["all at the price for 1 to 10"],
+        ),
+        (
+            Pricing(model="volume", tiers=(Tier(up_to=10, credits=3), Tier(up_to=None, credits=2))),
+            11,
+            ["all at the price from 11 on", "× 2"],
+        ),
+        (Pricing(model="package", credits=5, unit_size=1000), 2001, ["3 packages of up to 1,000", "15"]),
+    ],
+)
+def test_every_way_of_pricing_is_explained_line_by_line(
+    member: Member, pricing: Pricing, quantity: int, said: list[str]
+) -> None:
+    member.grant(100)
+    lines = {"lines": pricing.lines(quantity), "rate_card_version": 3}
+    entry = member.spend(pricing.cost(quantity), feature="image", quantity=quantity, pricing=lines)
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    for words in said:
+        assert words in html
+
+
+@pytest.mark.parametrize("odd", ["x", -1, None, [], True, 2**70])
+def test_strange_figures_in_a_line_are_left_out(member: Member, odd: object) -> None:
+    member.grant(10)
+    words = ("quantity", "credits_per_unit", "unit_size", "from", "up_to", "packages", "model", "rounding")
+    for model in ("graduated", "package", odd):
+        line = {**dict.fromkeys(words, odd), "model": model, "credits": 1}
+        entry = member.spend(1, feature="image", quantity=1, pricing={"lines": [line]})
+        assert member.get(f"/credits/entries/{entry.seq}").status_code == 200

@@ -19,6 +19,7 @@ from webapp.api.problems import language
 from webapp.api.unit import one_snapshot
 from webapp.catalog.package import PackagePrice, list_packages
 from webapp.catalog.plan import PlanPrice, list_plans
+from webapp.catalog.pricing_terms import terms_of
 from webapp.catalog.rate_card import list_features
 from webapp.i18n.content import translate
 
@@ -73,6 +74,7 @@ def get_features(session: Session, _call: Call[Any]) -> Reply:
             description=translate("feature description", feature.key, feature.description),
             unit=translate("unit", feature.key, feature.unit),
             credits_per_unit=feature.credits_per_unit,
+            pricing=terms_of(feature.pricing),
             rate_card_version=feature.rate_card_version,
         )
         for feature in list_features(session)

@@ -1,5 +1,7 @@
 """What the API answers about the catalog."""
 
+from typing import Any
+
 from webapp.api.answers import Answer
 
 
@@ -37,13 +39,17 @@ class PlanAnswer(Answer):
 
 
 class FeatureAnswer(Answer):
-    """What one unit of a feature costs by the rate card in force."""
+    """What a feature costs by the rate card in force; `pricing` says how, in the words of a rate card's file.
+
+    `credits_per_unit` is null where that would not be all: rounded, in tiers, in packages, with a minimum.
+    """
 
     feature: str
     name: str
     description: str
     unit: str
-    credits_per_unit: int
+    credits_per_unit: int | None
+    pricing: dict[str, Any]
     rate_card_version: int
 
 

@@ -30,7 +30,7 @@ def install_shipped_catalog(session: Session) -> None:
         row = {name: value for name, value in feature.items() if name != "credits_per_unit"}
         _insert(session, Feature, {**row, "position": position})
     if session.scalars(select(RateCard.version).limit(1)).first() is None and _insert(
-        session, RateCard, {"version": 1, "published_at": clock.now()}
+        session, RateCard, {"version": 1, "effective_at": clock.now(), "published_at": clock.now()}
     ):
         for feature in shipped.FEATURES:
             rate = {"version": 1, "feature": feature["key"], "credits_per_unit": feature["credits_per_unit"]}

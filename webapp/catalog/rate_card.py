@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Text, func, select
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Select, Text, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp import clock
+from webapp.catalog.pricing import MOST_CREDITS, Line, Pricing
+from webapp.catalog.pricing_terms import pricing_from
 from webapp.extensions import Base
-
-MOST_CREDITS = 10**15
 
 
 class Feature(Base):
@@ -27,22 +28,31 @@ class Feature(Base):
 
 
 class RateCard(Base):
-    """One published version. The highest one that is published by now is in force."""
+    """One published version. The one that took effect last is in force; of several at that moment the highest."""
 
     __tablename__ = "rate_cards"
 
     version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    effective_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     published_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class Rate(Base):
-    """What one unit of a feature costs in one version of the rate card."""
+    """What a feature costs in one version of the rate card: so much a unit, or by `terms` of pricing_terms.py."""
 
     __tablename__ = "rates"
 
     version: Mapped[int] = mapped_column(ForeignKey("rate_cards.version"), primary_key=True)
     feature: Mapped[str] = mapped_column(ForeignKey("features.key"), primary_key=True)
-    credits_per_unit: Mapped[int] = mapped_column(BigInteger)
+    credits_per_unit: Mapped[int | None] = mapped_column(BigInteger)
+    terms: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+    @property
+    def pricing(self) -> Pricing:
+        if self.terms is not None:
+            return pricing_from(self.terms)
+        assert self.credits_per_unit is not None
+        return Pricing(model="per_unit", credits=self.credits_per_unit)
 
 
 class UnknownFeature(Exception):
@@ -73,7 +83,7 @@ class Quote:
     feature: str
     quantity: int
     rate_card_version: int
-    lines: list[dict[str, int]]
+    lines: list[Line]
 
     @property
     def pricing(self) -> dict[str, Any]:
@@ -88,27 +98,30 @@ class Quote:
 
 @dataclass(frozen=True, kw_only=True)
 class RatedFeature:
-    """A feature and what one unit of it costs now."""
+    """A feature and what it costs now."""
 
     key: str
     name: str
     description: str
     unit: str
-    credits_per_unit: int
+    pricing: Pricing
     rate_card_version: int
+
+    @property
+    def credits_per_unit(self) -> int | None:
+        """What each unit costs, where that is all there is to say; else None."""
+        return self.pricing.credits_per_unit
 
 
 def rate_card_in_force(session: Session) -> RateCard | None:
-    """The newest rate card that is published by now; None while there is none."""
-    return session.scalars(
-        select(RateCard).where(RateCard.published_at <= clock.now()).order_by(RateCard.version.desc()).limit(1)
-    ).one_or_none()
+    """The rate card by which is charged now; None while there is none."""
+    return session.scalars(_in_force(select(RateCard))).one_or_none()
 
 
 def list_features(session: Session) -> list[RatedFeature]:
     """What the rate card in force prices, in the order of the shop window."""
     rows = session.execute(
-        select(Feature, Rate.credits_per_unit, Rate.version)
+        select(Feature, Rate)
         .join(Rate, Rate.feature == Feature.key)
         .where(Rate.version == _version_in_force())
         .order_by(Feature.position, Feature.key)
@@ -119,10 +132,10 @@ def list_features(session: Session) -> list[RatedFeature]:
             name=feature.name,
             description=feature.description,
             unit=feature.unit,
-            credits_per_unit=credits_per_unit,
-            rate_card_version=version,
+            pricing=rate.pricing,
+            rate_card_version=rate.version,
         )
-        for feature, credits_per_unit, version in rows
+        for feature, rate in rows
     ]
 
 
@@ -166,12 +179,17 @@ def _rates(session: Session, features: Collection[str]) -> dict[str, Rate]:
 def _quoted(rate: Rate | None, feature: str, quantity: int) -> Quote:
     if rate is None:
         raise UnknownFeature(feature)
-    credits = quantity * rate.credits_per_unit
+    lines = rate.pricing.lines(quantity)
+    credits: int = sum(line["credits"] for line in lines)
     if credits > MOST_CREDITS:
         raise QuantityOutOfBounds(quantity)
-    line = {"quantity": quantity, "credits_per_unit": rate.credits_per_unit, "credits": credits}
-    return Quote(credits=credits, feature=feature, quantity=quantity, rate_card_version=rate.version, lines=[line])
+    return Quote(credits=credits, feature=feature, quantity=quantity, rate_card_version=rate.version, lines=lines)
 
 
 def _version_in_force() -> Any:
-    return select(func.max(RateCard.version)).where(RateCard.published_at <= clock.now()).scalar_subquery()
+    return _in_force(select(RateCard.version)).scalar_subquery()
+
+
+def _in_force(cards: Select[Any]) -> Select[Any]:
+    last = (RateCard.effective_at.desc(), RateCard.version.desc())
+    return cards.where(RateCard.effective_at <= clock.now()).order_by(*last).limit(1)

@@ -11,6 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.credits.line_notes import note_of, whole
 from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, reversal_story, shorten
 from webapp.credits.stick import Piece, Segment, lay
 from webapp.database import unit_of_work
@@ -22,12 +23,14 @@ _MOST = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class CostLine:
-    """One line of the arithmetic: `quantity` × `each` = `credits`."""
+    """One line of the arithmetic: `quantity` × `each` (for `unit_size` units) = `credits`; `note` says how."""
 
     name: str
     quantity: int | None
     each: int | None
     credits: int
+    unit_size: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,9 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         total=total,
         lines=lines,
         slices=slices,
-        parts=lay([Piece(amount=line.credits, label=shorten(_line_label(line), 40), tint=4) for line in lines]),
+        parts=lay(
+            [Piece(amount=one.credits, label=shorten(_line_label(one), 40), tint=4) for one in lines if one.credits]
+        ),
         halves=lay([Piece(amount=s.credits, label=shorten(s.name, 40), tint=s.tint) for s in slices]),
         about=about,
         hold=hold,
@@ -132,20 +137,22 @@ def _lines(session: Session, entry: Entry) -> list[CostLine]:
     return [
         CostLine(
             name=feature_name(session, line["feature"]) if line.get("feature") else name,
-            quantity=line.get("quantity"),
-            each=line.get("credits_per_unit"),
+            quantity=whole(line, "quantity"),
+            each=whole(line, "credits_per_unit"),
             credits=line["credits"],
+            unit_size=whole(line, "unit_size"),
+            note=note_of(line),
         )
         for line in lines
     ]
 
 
 def _whole_line(line: Any) -> dict[str, Any] | None:
-    return line if isinstance(line, dict) and type(line.get("credits")) is int and line["credits"] > 0 else None
+    return line if isinstance(line, dict) and type(line.get("credits")) is int and line["credits"] >= 0 else None
 
 
 def _line_label(line: CostLine) -> str:
-    if line.quantity and line.each:
+    if line.quantity and line.each and not line.unit_size:
         return f"{credits_number(line.quantity)} × {credits_number(line.each)}"
     return line.name
 

@@ -1,0 +1,160 @@
+"""A feature's pricing as plain values, as files and the database hold it, and what is wrong with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webapp.catalog.pricing import MODELS, MOST_CREDITS, ROUNDINGS, Pricing, Tier
+
+MOST_TIERS = 100
+
+_UNIT_WORDS = {"unit_size", "rounding", "minimum"}
+_WORDS = {
+    "flat": {"credits"},
+    "per_unit": {"credits", *_UNIT_WORDS},
+    "graduated": {"tiers", *_UNIT_WORDS},
+    "volume": {"tiers", *_UNIT_WORDS},
+    "package": {"credits", "unit_size", "minimum"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is wrong, and where: `features.image.credits`."""
+
+    where: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.says}"
+
+
+def pricing_from(terms: Mapping[str, Any]) -> Pricing:
+    """The pricing that `terms_of` wrote down; they were validated before."""
+    tiers = tuple(Tier(up_to=tier.get("up_to"), credits=tier["credits"]) for tier in terms.get("tiers", ()))
+    return Pricing(**{**terms, "tiers": tiers})
+
+
+def terms_of(pricing: Pricing) -> dict[str, Any]:
+    """The same as plain values, without what goes without saying."""
+    terms: dict[str, Any] = {"model": pricing.model}
+    if pricing.tiers:
+        terms["tiers"] = [
+            {"credits": tier.credits} if tier.up_to is None else {"up_to": tier.up_to, "credits": tier.credits}
+            for tier in pricing.tiers
+        ]
+    else:
+        terms["credits"] = pricing.credits
+    if pricing.model == "package":
+        terms["unit_size"] = pricing.unit_size
+    elif pricing.unit_size > 1:
+        terms |= {"unit_size": pricing.unit_size, "rounding": pricing.rounding}
+    if pricing.minimum > 1:
+        terms["minimum"] = pricing.minimum
+    return terms
+
+
+def read_pricing(raw: Any, *, where: str) -> Pricing | list[Finding]:
+    """The pricing that somebody wrote down, or everything that is wrong with it."""
+    if not isinstance(raw, dict):
+        return [Finding(where=where, says="must be a table")]
+    model = raw.get("model")
+    if not isinstance(model, str) or model not in MODELS:
+        return [Finding(where=f"{where}.model", says=f"must be one of {', '.join(MODELS)}")]
+    words = _WORDS[model]
+    findings = [
+        Finding(where=f"{where}.{word}", says=f"means nothing where the model is {model}")
+        for word in raw
+        if word not in words and word != "model"
+    ]
+    numbers = {
+        word: _number(
+            raw, word, where, findings, required=word == "credits" or (word, model) == ("unit_size", "package")
+        )
+        for word in ("credits", "unit_size", "minimum")
+        if word in words
+    }
+    rounding = _rounding(raw, where, findings) if "rounding" in words else "up"
+    tiers = _tiers(raw.get("tiers"), f"{where}.tiers", findings) if "tiers" in words else ()
+    if findings:
+        return findings
+    given = {word: number for word, number in numbers.items() if number is not None}
+    pricing = Pricing(model=model, rounding=rounding, tiers=tiers, **given)
+    return _unreachable(pricing, where) or pricing
+
+
+def _number(raw: Mapping[str, Any], word: str, where: str, findings: list[Finding], *, required: bool) -> int | None:
+    if word not in raw and not required:
+        return None
+    value = raw.get(word)
+    if type(value) is int and 1 <= value <= MOST_CREDITS:
+        return value
+    findings.append(Finding(where=f"{where}.{word}", says=_wrong_number(value)))
+    return None
+
+
+def _wrong_number(value: Any) -> str:
+    if value is None:
+        return "is missing"
+    if type(value) is not int:
+        return "must be a whole number"
+    return "must be at least 1: nothing is charged at no price" if value < 1 else "must be at most 10^15"
+
+
+def _rounding(raw: Mapping[str, Any], where: str, findings: list[Finding]) -> str:
+    rounding = raw.get("rounding")
+    if rounding in ROUNDINGS and isinstance(rounding, str):
+        return rounding
+    if rounding is None and raw.get("unit_size", 1) == 1:
+        return "up"
+    says = "must be stated with a unit_size: " if rounding is None else "must be one of "
+    findings.append(Finding(where=f"{where}.rounding", says=says + " or ".join(ROUNDINGS)))
+    return "up"
+
+
+def _tiers(raw: Any, where: str, findings: list[Finding]) -> tuple[Tier, ...]:
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_TIERS:
+        findings.append(Finding(where=where, says=f"must be a list of 1 to {MOST_TIERS} tiers"))
+        return ()
+    tiers, before = [], 0
+    for place, one in enumerate(raw):
+        here, last = f"{where}[{place}]", place == len(raw) - 1
+        tier = _tier(one, here, findings, last=last)
+        if tier is None:
+            continue
+        if tier.up_to is not None:
+            if tier.up_to <= before:
+                says = f"overlaps the tier before it: must be more than {before}"
+                findings.append(Finding(where=f"{here}.up_to", says=says))
+            before = max(before, tier.up_to)
+        tiers.append(tier)
+    return tuple(tiers)
+
+
+def _tier(raw: Any, where: str, findings: list[Finding], *, last: bool) -> Tier | None:
+    if not isinstance(raw, dict):
+        findings.append(Finding(where=where, says="must be a table"))
+        return None
+    findings += [
+        Finding(where=f"{where}.{word}", says="means nothing in a tier")
+        for word in raw
+        if word not in ("up_to", "credits")
+    ]
+    credits = _number(raw, "credits", where, findings, required=True)
+    up_to = _number(raw, "up_to", where, findings, required=False)
+    if last and "up_to" in raw:
+        findings.append(Finding(where=f"{where}.up_to", says="the last tier has no end: what lies above has no price"))
+    if not last and "up_to" not in raw:
+        findings.append(Finding(where=f"{where}.up_to", says="is missing: only the last tier has no end"))
+    return None if credits is None else Tier(up_to=up_to, credits=credits)
+
+
+def _unreachable(pricing: Pricing, where: str) -> list[Finding]:
+    """Tiers that nobody can get to, because what they begin with costs more than a charge may."""
+    says = "can never be charged: its first unit makes the cost more than 10^15 credits"
+    starts = [1, *(tier.up_to + 1 for tier in pricing.tiers if tier.up_to is not None)]
+    return [
+        Finding(where=f"{where}.tiers[{place}]", says=says)
+        for place, start in enumerate(starts)
+        if pricing.tiers and pricing.cost(start) > MOST_CREDITS
+    ]
