@@ -8,9 +8,13 @@ from jobs.reconcile_stripe import reconcile_stripe
 from tests.billing.shop import Buyer, Shop
 from tests.billing.test_commands import run
 from tests.billing.test_disputes import as_owner, bought
+from tests.billing.test_refunding import ask
 from webapp import clock
 from webapp.billing.reconcile import Line, reconcile
+from webapp.billing.refund import Refund
+from webapp.billing.refunding import outbox_key
 from webapp.billing.stripe_event import StripeEvent
+from webapp.database import unit_of_work
 
 SIGN_UP = 100
 
@@ -93,6 +97,19 @@ def test_a_paid_session_that_says_it_is_ours_and_fits_nothing_is_reported(shop: 
     assert about(report(shop, closely=False), made.id) == ["parked"]
     as_owner(shop, "data = jsonb_set(data, '{metadata}', '{}')", made.id)
     assert about(report(shop, closely=False), made.id) == []
+
+
+def test_a_refund_that_nobody_tried_any_more_is_made(shop: Shop, buyer: Buyer) -> None:
+    purchase = bought(shop, buyer)
+    refund = ask(shop, purchase, 450)
+    assert about(report(shop, closely=False), f"refund {refund.id} ") == []  # the outbox is at it
+    with shop.app.app_context(), unit_of_work() as session:
+        session.get_one(Refund, refund.id).created_at -= timedelta(hours=3)
+    assert about(report(shop, closely=False), f"refund {refund.id} ") == ["repaired"]
+    assert buyer.balance() == SIGN_UP + 250
+    assert shop.outbox_row(outbox_key(refund.id)).done_at is not None
+    assert about(report(shop, closely=False), f"refund {refund.id} ") == []
+    shop.assert_sound()
 
 
 def test_each_night_repairs_by_itself(shop: Shop, buyer: Buyer) -> None:

@@ -5,7 +5,7 @@ What can be repaired is, by the very code that handles events; the rest is repor
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -18,6 +18,8 @@ from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.paid_at_stripe import PaidThing, list_paid_invoices, list_paid_sessions, list_undelivered_events
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.purchase import Purchase, list_since, next_check
+from webapp.billing.refund import Refund
+from webapp.billing.refunding import outbox_key, send_refund
 from webapp.billing.stripe_api import mode
 from webapp.billing.stripe_event import StripeEvent
 from webapp.billing.subscription import SubscriptionInvoice
@@ -27,6 +29,8 @@ log = structlog.get_logger()
 
 JOB = "fulfil_purchase"
 PAGE = 100
+# Longer than the outbox tries by itself.
+FORGOTTEN = timedelta(hours=2)
 
 # Which of these ids of Stripe's are settled and need no look.
 Settled = Callable[[Session, list[str]], set[str]]
@@ -69,12 +73,14 @@ def check_open_purchases(session: Session, *, limit: int = 200) -> int:
 def reconcile(*, since: datetime, closely: bool) -> Iterator[Line]:
     """What was paid at Stripe since then has its credits here, and the other way round; a line for each thing.
 
-    First the events that Stripe could not deliver, then paid sessions and invoices, then purchases: `closely` each of
+    First the events that Stripe could not deliver and refunds that were asked for here and never made, then paid
+    sessions and invoices, then purchases: `closely` each of
     them is compared with its payment in every point; otherwise only those that are granted and not among the paid
     ones. Each thing is a unit of work of its own: what was done stays done when Stripe goes away in between. Raises
     PaymentsUnavailable.
     """
     yield from _fetch_events(since)
+    yield from _send_refunds()
     paid: set[str] = set()
     for session_page in list_paid_sessions(since=since):
         paid.update(thing.id for thing in session_page)
@@ -103,6 +109,28 @@ def _replay(session: Session, event_id: str) -> tuple[str, str | None, str | Non
         return known.state, None, was
     event = replay_event(session, event_id=event_id)
     return event.state, event.reason, was
+
+
+def _send_refunds() -> Iterator[Line]:
+    """Refunds whose every attempt failed, for an hour: made now, or found to be made."""
+    with unit_of_work() as session:
+        waiting = session.scalars(
+            select(Refund.id)
+            .join(Purchase, Purchase.id == Refund.purchase_id)
+            .where(Refund.state == "new", Refund.created_at < clock.now() - FORGOTTEN, Purchase.mode == mode())
+            .order_by(Refund.id)
+        ).all()
+    for refund_id in waiting:
+        state, failure = retried(partial(_send_refund, refund_id=refund_id))
+        refused = state == "refused"
+        what = f"refund {refund_id} was refused: {failure}" if refused else f"refund {refund_id} is {state} now"
+        yield Line(outcome="parked" if refused else "repaired", what=what)
+
+
+def _send_refund(session: Session, refund_id: int) -> tuple[str, str | None]:
+    refund = send_refund(session, refund_id=refund_id)
+    outbox.finish(session, key=outbox_key(refund_id))
+    return refund.state, refund.failure
 
 
 def _settle_paid(things: list[PaidThing], settled: Settled) -> Iterator[Line]:
