@@ -1,18 +1,20 @@
 """Giving money back from here: asked for once, made once, whatever is killed in between; and what it would do."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 import requests
 import stripe
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from jobs.refund_purchase import refund_purchase as refund_job
 from tests.billing.shop import Buyer, Shop, at_once
 from tests.billing.test_commands import run
 from tests.billing.test_disputes import bought, control, open_dispute, spend
-from webapp import ledger
+from webapp import ledger, outbox
 from webapp.billing.purchase import Purchase
 from webapp.billing.refund import Refund, refunds_of
 from webapp.billing.refund_quote import RefundQuote, quote_refund
@@ -331,6 +333,36 @@ def test_an_operator_sees_the_quote_refunds_and_is_told_what_became_of_it(shop: 
         assert refused.exit_code in (1, 2), wrong
         assert "Traceback" not in refused.output
     assert len(at_stripe(shop, purchase)) == 2
+    shop.assert_sound()
+
+
+_IS_WAITED_FOR = text("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+
+
+def test_an_operator_and_a_worker_at_the_same_refund_wait_for_each_other(
+    shop: Shop, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = bought(shop, buyer)
+    monkeypatch.setattr("webapp.commands.purchase.refund_purchase", lambda *_, **__: refund)  # the worker was faster
+    refund = ask(shop, purchase, 270)
+    with ThreadPoolExecutor(1) as operator, shop.app.app_context(), unit_of_work() as session:
+        row_id = shop.outbox_row(outbox_key(refund.id)).id
+        row = outbox.begin(session, row_id=row_id)
+        assert row is not None
+        typed = operator.submit(
+            run, shop.app, "purchase", "refund", str(purchase.id), "--amount", "2.70", "--reason", "asked", "--yes"
+        )
+        deadline = time.monotonic() + 15
+        while session.execute(_IS_WAITED_FOR).first() is None:
+            assert time.monotonic() < deadline, "nobody waited"
+            assert not typed.done(), typed.result().output
+        send_refund(session, refund_id=refund.id)
+        outbox.done(session, row=row)
+        session.commit()
+        told = typed.result(timeout=15)
+    assert told.exit_code == 0, told.output
+    assert "€2.70: succeeded" in told.output
+    assert at_stripe(shop, purchase) == [(270, "succeeded")]
     shop.assert_sound()
 
 

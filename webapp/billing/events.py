@@ -78,9 +78,8 @@ def replay_event(session: Session, *, event_id: str) -> StripeEvent:
     """
     if session.get(StripeEvent, event_id) is None:
         store_event(session, payload=_fetch_event(event_id))
-    event = handle_event(session, event_id=event_id)
-    outbox.finish(session, key=_outbox_key(event_id))
-    return event
+    outbox.finish(session, key=_outbox_key(event_id))  # locked first, as the worker does that may be at it, too
+    return handle_event(session, event_id=event_id)
 
 
 def is_handled(type: str) -> bool:

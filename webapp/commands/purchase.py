@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 import click
 from babel.numbers import format_currency, get_currency_precision
 from flask.cli import AppGroup
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import outbox
@@ -13,10 +14,11 @@ from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_se
 from webapp.billing.refund_quote import RefundQuote, quote_refund
 from webapp.billing.refunding import ExceedsPayment, NotRefundable, outbox_key, refund_purchase, send_refund
 from webapp.billing.stripe_api import PaymentsUnavailable
-from webapp.database import unit_of_work
+from webapp.database import sqlstate, unit_of_work
 
 ACTOR = "admin:cli"
 _MOST_ID = 2**63 - 1
+LOCK_NOT_AVAILABLE = "55P03"
 
 purchase_group = AppGroup("purchase", help="Purchases: what a refund would do, and refunds.")
 
@@ -65,14 +67,18 @@ def refund_command(purchase: str, amount: str | None, reason: str, yes: bool) ->
 def _send(refund_id: int) -> None:
     try:
         with unit_of_work() as session:
+            outbox.finish(session, key=outbox_key(refund_id))  # locked first, as the worker does that is also at it
             refund = send_refund(session, refund_id=refund_id)
-            outbox.finish(session, key=outbox_key(refund_id))
             state, failure, stripe_id = refund.state, refund.failure, refund.stripe_refund_id
             money = _money(refund.amount_minor, refund.currency)
     except PaymentsUnavailable as error:
         raise click.ClickException(
             f"Stripe did not answer ({error}). Refund {refund_id} is written down, and a worker goes on trying."
         ) from None
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        raise click.ClickException(f"Refund {refund_id} is written down, and a worker is making it.") from None
     if state == "refused":
         raise click.ClickException(f"Stripe refused refund {refund_id}: {failure}")
     click.echo(f"Refund {refund_id} ({stripe_id}) of {money}: {state}.")
