@@ -54,6 +54,7 @@ class Settings:
     port: int
     sign_up_credits: int
     sign_up_credits_days: int | None
+    catch_up: str
     proxies: int
     metrics_token: str | None = field(repr=False)
     stripe_tax: bool
@@ -90,6 +91,14 @@ class _Reader:
             self.problems.append(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
             return default
         return int(raw)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of `choices`; the first when nothing is said."""
+        value = self.text(name, choices[0]) or ""
+        if value not in choices:
+            self.problems.append(f"{name} must be {' or '.join(choices)}, not {value!r}.")
+            return choices[0]
+        return value
 
     def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         raw = self.text(name)
@@ -136,6 +145,7 @@ class _Reader:
             port=port,
             sign_up_credits=self.number("SIGN_UP_CREDITS", 100, low=0, high=10**9),
             sign_up_credits_days=self.number("SIGN_UP_CREDITS_DAYS", 30, low=0, high=36_500) or None,
+            catch_up=self.choice("CATCH_UP", ("all", "latest")),
             proxies=self.number("PROXIES", 0, low=0, high=5),
             metrics_token=self.text("METRICS_TOKEN"),
             stripe_tax=self.number("STRIPE_TAX", 0, low=0, high=1) == 1,
