@@ -1,14 +1,12 @@
 """`flask sandbox …`: moving time, where there is no real money."""
 
+import sys
+
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
-from webapp import clock, ledger
+from webapp import ledger
 from webapp.commands.duration import DURATION, Duration
-from webapp.config import Settings
-from webapp.database import unit_of_work
-from webapp.extensions import db
 
 sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
 
@@ -18,22 +16,17 @@ sandbox_group = AppGroup("sandbox", help="Sandbox mode only.")
 def advance(duration: Duration) -> None:
     """Move the clock forward by DURATION (90s 15m 2h 31d): the ledger's, Python's and Stripe's double's.
 
-    What expired meanwhile is booked and what plans give by the calendar is granted before it returns, as the jobs
-    would have done on the way. What Stripe's double renews comes by its events a moment later.
+    A day at a time, and after each day whatever has fallen due is done before the next one begins: renewals, grants,
+    expirations, mails and all other jobs.
     """
-    from jobs.expire_due import expire_chunk
-    from jobs.grant_due import grant_due
+    from jobs.advance_time import NotASandbox, advance_time
 
-    settings: Settings = current_app.config["SETTINGS"]
-    if not settings.sandbox:
-        raise click.ClickException("Time can be moved in sandbox mode only, and STRIPE_SECRET_KEY is set.")
+    moment = None
     try:
-        with unit_of_work() as session:
-            moment = ledger.advance_clock(session, by=duration)
-    except ledger.LedgerRefusal as refusal:
+        for moment in advance_time(by=duration):
+            if sys.stderr.isatty():
+                click.echo(f"\r{moment:%Y-%m-%d}", nl=False, err=True)
+    except (ledger.LedgerRefusal, NotASandbox) as refusal:
         raise click.ClickException(str(refusal)) from None
-    while expire_chunk():
-        pass
-    clock.follow(db.session(), movable=True, at_once=True)
-    grant_due()
-    click.echo(f"It is now {moment:%Y-%m-%d %H:%M:%S} UTC.")
+    if moment is not None:
+        click.echo(f"It is now {moment:%Y-%m-%d %H:%M:%S} UTC.")

@@ -1,0 +1,67 @@
+"""Time that is moved passes day by day, with everything that falls due on the way."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from jobs.advance_time import NotASandbox, advance_time
+from tests.billing.plans import Member, assert_ledger_sound, make_member
+from tests.billing.test_entitlements import take_free
+from tests.conftest import TestServers
+from webapp import clock, ledger
+from webapp.catalog.install import install_shipped_catalog
+from webapp.database import unit_of_work
+from webapp.job_runs import JobRun
+from webapp.outbox import OutboxRow
+
+
+@pytest.fixture
+def member(fresh_app: Flask) -> Iterator[Member]:
+    with fresh_app.app_context(), unit_of_work() as session:
+        install_shipped_catalog(session)
+    member = make_member(fresh_app)
+    take_free(member)
+    yield member
+    clock.follow(None, movable=False)  # type: ignore[arg-type]
+
+
+def test_two_months_bring_grants_ends_and_mails_in_their_order(fresh_app: Flask, member: Member) -> None:
+    with fresh_app.app_context():
+        before = clock.now()
+        steps = list(advance_time(by=timedelta(days=62, hours=1)))
+        assert len(steps) == 63
+        assert abs(steps[-1] - before - timedelta(days=62, hours=1)) < timedelta(minutes=2)
+        with unit_of_work() as session:
+            assert abs(clock.now() - ledger.now(session)) < timedelta(seconds=2)
+            entries = ledger.entries(session, account_id=member.account_id, limit=10).entries
+            assert [entry.kind for entry in reversed(entries)] == ["grant", "expire", "grant", "expire", "grant"]
+            mails = session.scalars(select(OutboxRow).where(OutboxRow.job == "send_mail").order_by(OutboxRow.id)).all()
+            assert [row.args["mail"] for row in mails] == ["credits_expiring", "credits_expired"] * 2
+            assert all(row.done_at is not None for row in mails)
+            verified = session.scalar(select(func.count()).where(JobRun.name == "verify_ledger"))
+            assert verified is not None
+            assert verified >= 31
+    assert_ledger_sound(fresh_app)
+
+
+def test_the_command_says_what_time_it_is(fresh_app: Flask, member: Member) -> None:
+    ran = fresh_app.test_cli_runner().invoke(args=["sandbox", "advance", "36h"])
+    assert ran.exit_code == 0, ran.output
+    assert "It is now 2" in ran.output
+
+
+def test_where_money_is_real_time_cannot_be_moved(make_app: Callable[..., Flask], fresh_database: TestServers) -> None:
+    app = make_app(
+        fresh_database,
+        STRIPE_SECRET_KEY="sk_test_x",
+        STRIPE_WEBHOOK_SECRET="whsec_x",
+        SECRET_KEY="x" * 40,
+    )
+    with app.app_context(), pytest.raises(NotASandbox):
+        list(advance_time(by=timedelta(days=1)))
+    refused = app.test_cli_runner().invoke(args=["sandbox", "advance", "1d"])
+    assert refused.exit_code == 1
+    assert "sandbox mode only" in refused.output
