@@ -25,6 +25,7 @@ from tests.billing.plans import (
 )
 from tests.billing.shop import at_once
 from webapp import ledger
+from webapp.billing.entitlement import payment_for
 from webapp.billing.free_plan import HasBetterPlan, start_free
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.plan import Plan
@@ -366,6 +367,9 @@ def test_a_bigger_year_from_the_middle_of_one(member: Member) -> None:
     assert [row.credits for row in member.periods()] == [1000, 1000, 1000, 3000]
     bigger = member.stretches()[-1]
     assert (bigger.plan, bigger.next_period, bigger.paid_periods) == ("studio-yearly", 3, 12)
+    to_come = member.do(lambda s: sum(_payment(s, bigger).share(number) for number in range(3, 12)))
+    spent = sum(row.cost_minor for row in member.periods())
+    assert spent + to_come == 12000 + 39000 - 9500, "every cent that was paid, and no other"
 
 
 def test_a_trial_grants_the_trial_s_credits_and_the_first_payment_the_month_s(plans: Flask) -> None:
@@ -411,6 +415,10 @@ def test_a_period_is_granted_in_one_row_and_one_grant(member: Member) -> None:
     key = f"grant:{stretch.id}:0"
     found = member.do(lambda s: ledger.grant_by_source_key(s, account_id=member.account_id, source_key=key))
     assert found.amount == 1000
+
+
+def _payment(session: Session, entitlement: Any) -> Any:
+    return payment_for(session, entitlement=entitlement, number=entitlement.next_period)
 
 
 def _with_reason(invoice: Any, reason: str) -> Any:

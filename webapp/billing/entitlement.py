@@ -152,6 +152,17 @@ def is_subscriber(session: Session, *, account_id: int, mode: str, now: datetime
     return any(one.kind in PAID_KINDS and not one.paused for one in found)
 
 
+def payment_for(session: Session, *, entitlement: Entitlement, number: int) -> EntitlementPayment | None:
+    """What paid for that period of a year; None where nothing did."""
+    return session.scalars(
+        select(EntitlementPayment).where(
+            EntitlementPayment.entitlement_id == entitlement.id,
+            EntitlementPayment.first_period <= number,
+            EntitlementPayment.first_period + EntitlementPayment.periods > number,
+        )
+    ).first()
+
+
 def stretches_of(session: Session, *, subscription_id: int, lock: bool = False) -> list[Entitlement]:
     """All that a subscription ever entitled to, in order."""
     statement = select(Entitlement).where(Entitlement.subscription_id == subscription_id)

@@ -13,6 +13,7 @@ from webapp.billing.entitlement import (
     Entitlement,
     EntitlementPayment,
     EntitlementPeriod,
+    payment_for,
     stretches_of,
     terms_of,
 )
@@ -137,10 +138,12 @@ def _apply_year(session: Session, paid: Paid, line: LineFacts, stretch: Entitlem
     """Twelve months are paid for; those that have begun are granted, the rest follows by the calendar."""
     first = months_between(stretch.anchor_at, line.starts_at)
     months = max(1, months_between(line.starts_at, line.ends_at))
-    _note_payment(session, paid, stretch, first=first, months=months, amount_minor=max(0, line.amount_minor))
+    # What was given back for the old plan is taken off: its month bears all that was paid for it.
+    amount_minor = max(0, line.amount_minor) if first_credits is None else paid.cost_minor
+    _note_payment(session, paid, stretch, first=first, months=months, amount_minor=amount_minor)
     stretch.paid_periods = max(stretch.paid_periods or 0, first + months)
     if first_credits is not None and stretch.next_period == first:
-        share = EntitlementPayment(first_period=first, periods=months, amount_minor=max(0, line.amount_minor))
+        share = EntitlementPayment(first_period=first, periods=months, amount_minor=amount_minor)
         grant_period(
             session,
             entitlement=stretch,
@@ -170,10 +173,13 @@ def _apply_upgrade(session: Session, paid: Paid, line: LineFacts) -> None:
         return
     running = period_at(session, old, line.starts_at)
     stretch = _begin(session, paid, plan, line.starts_at, anchor_at=old.anchor_at)
+    cost_minor = paid.cost_minor
     if stretch.kind == "yearly":
-        left = months_between(running.starts_at, line.ends_at)
-        _note_payment(session, paid, stretch, first=running.number, months=max(1, left), amount_minor=line.amount_minor)
-        stretch.paid_periods = running.number + max(1, left)
+        left = max(1, months_between(running.starts_at, line.ends_at))
+        whole = paid.cost_minor + _not_granted(session, old, after=running.number)
+        _note_payment(session, paid, stretch, first=running.number, months=left, amount_minor=whole)
+        stretch.paid_periods = running.number + left
+        cost_minor = EntitlementPayment(first_period=0, periods=left, amount_minor=whole).share(0)
     grant_period(
         session,
         entitlement=stretch,
@@ -185,12 +191,20 @@ def _apply_upgrade(session: Session, paid: Paid, line: LineFacts) -> None:
             ends_at=running.ends_at,
             moment=line.starts_at,
         ),
-        cost_minor=paid.cost_minor if stretch.kind == "monthly" else 0,
+        cost_minor=cost_minor,
         currency=paid.invoice.currency,
         due_at=max(line.starts_at, paid.due_at or line.starts_at),
         invoice_id=paid.invoice.id,
     )
     stretch.set_next(running.number + 1)
+
+
+def _not_granted(session: Session, old: Entitlement, *, after: int) -> int:
+    """What was paid for months of the old plan that will not come any more."""
+    payment = payment_for(session, entitlement=old, number=after)
+    if payment is None:
+        return 0
+    return sum(payment.share(number) for number in range(after + 1, payment.first_period + payment.periods))
 
 
 def _stretch_of(session: Session, paid: Paid, plan: Plan, line: LineFacts) -> Entitlement:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod
+from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod, payment_for
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.plan_reversals import follow_up
 from webapp.catalog.periods import Period, period_start
@@ -60,7 +60,12 @@ def grant_period(
             cost_currency=currency if cost_minor else None,
             description=entitlement.plan_name,
             reference=invoice_id,
-            metadata={"plan": entitlement.plan, "entitlement": entitlement.id, "period": period.number},
+            metadata={
+                "plan": entitlement.plan,
+                "entitlement": entitlement.id,
+                "period": period.number,
+                "cause": "trial" if entitlement.trial else "month" if credits is None else "change",
+            },
             occurred_at=counts_from if counts_from < now else None,
         ).entry.seq
     row = EntitlementPeriod(
@@ -119,13 +124,7 @@ def _cost_by_calendar(session: Session, entitlement: Entitlement, number: int) -
             first_period=0, periods=LIFETIME_PERIODS, amount_minor=order.paid_minor or 0, currency=order.currency
         )
         return (spread.share(number) if number < LIFETIME_PERIODS else 0), order.currency
-    payment = session.scalars(
-        select(EntitlementPayment).where(
-            EntitlementPayment.entitlement_id == entitlement.id,
-            EntitlementPayment.first_period <= number,
-            EntitlementPayment.first_period + EntitlementPayment.periods > number,
-        )
-    ).first()
+    payment = payment_for(session, entitlement=entitlement, number=number)
     return (payment.share(number), payment.currency) if payment is not None else (0, None)
 
 
