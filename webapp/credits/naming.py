@@ -7,12 +7,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.catalog.rate_card import Feature
+from webapp.credits.plan_words import plan_cause, plan_detail, plan_story
 from webapp.credits.reversal_words import in_full, in_short, reversal_of
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant, Hold
 
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
+ROLLOVER = "rollover"  # as the ledger calls the source of what was carried over
 KINDS = ("spend", "grant", "refund", "expire", "revoke", "restore")
 
 
@@ -59,6 +61,8 @@ def entry_detail(session: Session, entry: Entry) -> str:
         return without_turns(entry.description if entry.feature else entry.reference or "")
     if entry.kind == "grant" and entry.about_seq:
         return _("Carried over")
+    if cause := plan_cause(entry):
+        return plan_detail(cause)
     if entry.kind in ("purchase", "grant"):
         return kind_label(entry.kind)
     if entry.kind == "expire":
@@ -69,15 +73,18 @@ def entry_detail(session: Session, entry: Entry) -> str:
     return without_turns(entry.description)
 
 
-def reversal_story(entry: Entry) -> str:
-    """Why credits followed money that went back; empty for any other entry."""
+def story_of(entry: Entry) -> str:
+    """Why a plan gave credits, or why they followed money that went back; empty for any other entry."""
+    if cause := plan_cause(entry):
+        return plan_story(cause, plan=grant_words(entry.description, of_purchase=False))
     reversal = reversal_of(entry)
     return in_full(reversal, bought=grant_words(reversal.bought, of_purchase=None)) if reversal else ""
 
 
 def grant_name(grant: Grant) -> str:
     """What a grant is called."""
-    return grant_words(grant.description, of_purchase=grant.source == "purchase") or kind_label("grant")
+    name = grant_words(grant.description, of_purchase=grant.source == "purchase") or kind_label("grant")
+    return _("%(grant)s, carried over", grant=name) if grant.source == ROLLOVER else name
 
 
 def hold_name(session: Session, hold: Hold) -> str:

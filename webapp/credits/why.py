@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.credits.line_notes import note_of, whole
-from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, reversal_story, shorten
+from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, shorten, story_of
+from webapp.credits.plan_words import carried_over_to, carried_over_words
 from webapp.credits.stick import Piece, Segment, lay
 from webapp.database import unit_of_work
 from webapp.i18n.formats import credits_number
@@ -58,7 +59,8 @@ class Why:
     about: Entry | None
     hold: ledger.Hold | None
     actor: str
-    money_story: str
+    story: str
+    carried_over: str
     rate_card_version: int | None
 
 
@@ -80,6 +82,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         abort(404)
     draws = ledger.draws(session, account_id=account_id, seq=seq)
     about = ledger.entry(session, account_id=account_id, seq=entry.about_seq) if entry.about_seq else None
+    next_entry = _carried_over(session, entry, draws)
     number = entry.hold_number
     hold = ledger.get_hold(session, account_id=account_id, number=number) if number else None
     lines = _lines(session, entry)
@@ -96,12 +99,20 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
             [Piece(amount=one.credits, label=shorten(_line_label(one), 40), tint=4) for one in lines if one.credits]
         ),
         halves=lay([Piece(amount=s.credits, label=shorten(s.name, 40), tint=s.tint) for s in slices]),
-        about=about,
+        about=about or next_entry,
         hold=hold,
         actor=actor_name(entry.actor, own=own_actor),
-        money_story=reversal_story(entry),
+        story=story_of(entry),
+        carried_over=carried_over_words(next_entry.amount) if next_entry is not None else "",
         rate_card_version=_version(entry.pricing),
     )
+
+
+def _carried_over(session: Session, entry: Entry, draws: list[ledger.Draw]) -> Entry | None:
+    """Where what expired went on, when a plan's rollover took it."""
+    if entry.kind != "expire" or not draws:
+        return None
+    return carried_over_to(session, account_id=entry.account_id, grant_id=draws[0].grant.grant_id)
 
 
 def _question(entry: Entry) -> str:
