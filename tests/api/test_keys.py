@@ -1,6 +1,7 @@
 """Who may call, for what, from where, until when."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from flask import Flask
 
 from tests.api.conftest import Caller, assert_problem, make_secret, new_name
 from tests.conftest import TestServers
+from tests.docs.pages import ROOT
 from webapp import clock
 from webapp.api import keys
 from webapp.api.keys import SCOPES
@@ -169,6 +171,17 @@ def test_keys_of_the_sandbox_are_refused_outside_of_it(
     live = make_secret(app, sandbox=False)
     assert live.startswith("tsk_live_")
     assert Caller(outside.test_client(), live).get("/packages").status_code == 200
+
+
+def test_secret_scanners_find_every_key_by_the_expression_of_the_guide(app: Flask) -> None:
+    guide = (ROOT / "docs/integrator.md").read_text()
+    expression = re.search(r"`(\\btsk_.*?)`", guide)
+    assert expression is not None
+    for sandbox in (True, False):
+        secret = make_secret(app, sandbox=sandbox)
+        found = re.search(expression[1], f'KEY = "{secret}"')
+        assert found is not None
+        assert found[0] == secret
 
 
 def test_the_command_line_makes_lists_rotates_and_revokes_keys(app: Flask) -> None:

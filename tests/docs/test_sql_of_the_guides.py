@@ -1,5 +1,7 @@
 """The SQL that the guides tell an admin to type does what they say."""
 
+from pathlib import Path
+
 import psycopg
 from flask import Flask
 
@@ -24,14 +26,29 @@ def test_an_admins_sql_runs_as_the_application_and_changes_the_catalog(
         for block in sql_of("docs/admin.md"):
             connection.execute(block)
     with fresh_app.app_context(), unit_of_work() as session:
-        assert quote(session, feature="image").pricing["rate_card_version"] == 2
-        assert quote(session, feature="image").credits == 10
-        assert quote(session, feature="export").credits == 12
         starter, premium = find_package(session, code="starter"), find_package(session, code="premium")
         assert starter is not None
         assert starter.price_minor("EUR") == 990
         assert premium is not None
         assert not premium.active
+
+
+def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fresh_app: Flask, tmp_path: Path) -> None:
+    (draft,) = [block.code for block in blocks_of(ROOT / "docs/admin.md") if block.language == "toml"]
+    file = tmp_path / "rate-card.toml"
+    file.write_text(draft)
+    with fresh_app.app_context():
+        with unit_of_work() as session:
+            install_shipped_catalog(session)
+        published = fresh_app.test_cli_runner().invoke(args=["rate-card", "publish", str(file)])
+        assert published.exit_code == 0, published.output
+        with unit_of_work() as session:
+            assert quote(session, feature="image").pricing["rate_card_version"] == 2
+            assert quote(session, feature="image", quantity=2).credits == 20
+            assert quote(session, feature="chat-message", quantity=100_500).credits == 301
+            assert quote(session, feature="chat-message").credits == 2
+            assert quote(session, feature="api-call", quantity=1_001).credits == 10
+            assert quote(session, feature="export", quantity=7).credits == 12
 
 
 def test_an_operators_sql_runs(servers: TestServers) -> None:

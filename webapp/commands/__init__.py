@@ -13,6 +13,7 @@ from webapp.commands import (
     ledger_seal,
     people,
     purchase,
+    rate_card,
     sandbox,
     seed,
     stripe,
@@ -33,6 +34,7 @@ def register(app: Flask) -> None:
     ledger.ledger_group.add_command(ledger_seal.seal_command)
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(purchase.purchase_group)
+    app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)
