@@ -85,7 +85,8 @@ def test_moving_the_clock_books_what_expired_so_that_the_proof_holds(fresh_app: 
     moved = run(fresh_app, "sandbox", "advance", "31d")
     assert moved.exit_code == 0, moved.output
     proof = run(fresh_app, "ledger", "verify")
-    assert (proof.exit_code, proof.output) == (0, "every invariant holds: 3 accounts, 3 grants, 6 entries\n")
+    assert proof.exit_code == 0
+    assert proof.output.startswith("every invariant holds: 3 accounts, 3 grants, 6 entries, ")
     with fresh_app.app_context(), unit_of_work() as session:
         assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
 
