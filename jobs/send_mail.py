@@ -21,4 +21,11 @@ def effect(session: Session, *, mail: str, **args: Any) -> None:
     settings = current_app.config["SETTINGS"]
     written = (MAILS | CREDIT_MAILS)[mail](session, settings=settings, **args)
     if written is not None:
-        send(settings, to=written.to, subject=written.subject, text=written.text, locale=written.locale)
+        send(
+            settings,
+            to=written.to,
+            subject=written.subject,
+            text=written.text,
+            locale=written.locale,
+            unsubscribe=written.unsubscribe,
+        )

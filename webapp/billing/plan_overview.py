@@ -82,6 +82,17 @@ def plan_overview(session: Session, *, user_id: int, account_id: int, mode: str,
     )
 
 
+def next_grant(session: Session, *, user_id: int, account_id: int, mode: str) -> NextGrant | None:
+    """When this person's plan gives credits the next time; None when none are to come."""
+    found = running(session, account_id=account_id, mode=mode, now=ledger.now(session))
+    if not found:
+        return None
+    main = found[0]
+    subscription = current_subscription(session, user_id=user_id, mode=mode)
+    changes_at, then = _what_changes(session, main, subscription)
+    return _next_grant(session, main, subscription, then=then, ends=changes_at is not None)
+
+
 def _what_changes(
     session: Session, main: Entitlement | None, subscription: Subscription | None
 ) -> tuple[datetime | None, Plan | None]:

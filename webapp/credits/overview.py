@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.dispute import FREEZE_REASON
+from webapp.billing.plan_overview import NextGrant, next_grant
+from webapp.billing.stripe_api import mode
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import grant_name, hold_name, shorten
@@ -76,6 +78,7 @@ class Overview:
     more: int
     disputed: int
     holds: list[HoldRow]
+    next_grant: NextGrant | None
     latest: list[Row]
 
 
@@ -85,6 +88,8 @@ def show_credits() -> ResponseReturnValue:
     with unit_of_work() as session:
         now = ledger.now(session)
         overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
+        coming = next_grant(session, user_id=current_user.id, account_id=current_user.account_id, mode=mode())
+        overview = replace(overview, next_grant=coming)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
     return render_template(template, o=overview, live=overview.live, now=now, stick_in_words=in_words)
@@ -109,6 +114,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         disputed=sum(g.remaining - g.held for g in live.grants if reasons.get(g.grant_id) == FREEZE_REASON),
         more=max(live.balance.balance + live.balance.debt - shown, 0),
         holds=_hold_rows(session, account_id) if live.balance.held else [],
+        next_grant=None,
         latest=rows_of(session, page.entries),
     )
 

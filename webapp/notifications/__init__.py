@@ -4,4 +4,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    """Nothing to add yet: mails are sent by jobs, and no page shows a notification."""
+    """Mails are sent by jobs; here is only the way out of them."""
+    from webapp.notifications.unsubscribe import blueprint
+
+    app.register_blueprint(blueprint)

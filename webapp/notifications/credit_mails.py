@@ -12,6 +12,7 @@ from webapp.config import Settings
 from webapp.credits.naming import grant_name, shorten
 from webapp.i18n.formats import credits_number, day
 from webapp.i18n.locale import known_zone, use_locale
+from webapp.notifications.unsubscribe import link
 from webapp.people.mails import Mail, render
 from webapp.people.user import User
 
@@ -103,7 +104,7 @@ def _about(
             settings_link=f"{settings.base_url}/settings",
         )
         title = subject(sum(credits for _grant_id, credits in grants))
-        return Mail(to=user.email, subject=title, text=text, locale=user.locale)
+        return Mail(to=user.email, subject=title, text=text, locale=user.locale, unsubscribe=link(settings, user=user))
 
 
 def _day(moment: datetime | None, zone: object) -> str | None:

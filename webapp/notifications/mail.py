@@ -30,12 +30,26 @@ class MailNotSent(Exception):
     """The mail server was away or refused; trying again later may help."""
 
 
-def send(settings: Settings, *, to: str, subject: str, text: str, html: str | None = None, locale: str = "en") -> None:
+def send(
+    settings: Settings,
+    *,
+    to: str,
+    subject: str,
+    text: str,
+    html: str | None = None,
+    locale: str = "en",
+    unsubscribe: str | None = None,
+) -> None:
     """The mail is accepted by the server, or lies in DATA_DIR/mail/ when no MAIL_URL is set.
+
+    `unsubscribe` is the address that stops mails of its kind by a POST (RFC 8058).
 
     Raises BadMail, and nothing was sent then; MailNotSent when the server did not take it.
     """
     message = compose(settings, to=to, subject=subject, text=text, html=html, locale=locale)
+    if unsubscribe is not None:
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     if settings.mail_url is None:
         _write(message, folder=settings.data_dir / "mail")
     else:

@@ -17,12 +17,13 @@ from webapp.people.user import User
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that is ready to go."""
+    """A mail that is ready to go. `unsubscribe` is where one click stops mails of its kind."""
 
     to: str
     subject: str
     text: str
     locale: str
+    unsubscribe: str | None = None
 
 
 def password_reset(session: Session, *, settings: Settings, email_key: str) -> Mail | None:

@@ -61,11 +61,21 @@ def check_time_zone(time_zone: str) -> None:
         raise BadTimeZone(time_zone)
 
 
-def change_profile(session: Session, *, user_id: int, name: str, locale: str, time_zone: str, spend_order: str) -> User:
+def change_profile(
+    session: Session,
+    *,
+    user_id: int,
+    name: str,
+    locale: str,
+    time_zone: str,
+    spend_order: str,
+    credit_mails: bool | None = None,
+) -> User:
     """The person has that name, language and time zone, and so has their account; credits go in that order.
 
-    `locale` is one that the site has, `spend_order` one of SPEND_ORDERS. Locks the user, then the account. Raises
-    BadName, BadTimeZone, ledger.InvalidRequest; nothing was written then.
+    `credit_mails` says whether they want mails about their credits; None leaves it. `locale` is one that the site
+    has, `spend_order` one of SPEND_ORDERS. Locks the user, then the account. Raises BadName, BadTimeZone,
+    ledger.InvalidRequest; nothing was written then.
     """
     name = check_name(name)
     check_time_zone(time_zone)
@@ -78,6 +88,8 @@ def change_profile(session: Session, *, user_id: int, name: str, locale: str, ti
         raise
     ledger.set_spend_order(session, account_id=user.account_id, spend_order=spend_order)
     user.name, user.locale, user.time_zone = name, locale, time_zone
+    if credit_mails is not None:
+        user.credit_mails = credit_mails
     return user
 
 

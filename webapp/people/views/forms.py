@@ -114,6 +114,7 @@ class SettingsForm(Form):
     locale = SelectField(validate_choice=False, validators=[_one_of_the_choices])
     time_zone = SelectField(validate_choice=False, validators=[_one_of_the_choices])
     spend_order = SelectField(validate_choice=False, validators=[_one_of_the_choices])
+    credit_mails = BooleanField()
 
     def offer(self, *, locales: list[tuple[str, str]]) -> None:
         """Fill the lists that one may choose from."""

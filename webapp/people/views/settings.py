@@ -25,6 +25,7 @@ def settings_page() -> ResponseReturnValue:
             "locale": current_user.locale,
             "time_zone": current_user.time_zone,
             "spend_order": account.spend_order,
+            "credit_mails": current_user.credit_mails,
         }
     )
     form.offer(locales=[(tag, name) for tag, name, _direction in languages()])
@@ -44,6 +45,7 @@ def _save(form: SettingsForm) -> bool:
                 locale=form.locale.data,
                 time_zone=form.time_zone.data,
                 spend_order=form.spend_order.data,
+                credit_mails=form.credit_mails.data,
             )
     except BadTimeZone:
         form.refuse("time_zone", _("Choose one of the list."))
