@@ -82,9 +82,9 @@ def plan_overview(session: Session, *, user_id: int, account_id: int, mode: str,
     )
 
 
-def next_grant(session: Session, *, user_id: int, account_id: int, mode: str) -> NextGrant | None:
-    """When this person's plan gives credits the next time; None when none are to come."""
-    found = running(session, account_id=account_id, mode=mode, now=ledger.now(session))
+def next_grant(session: Session, *, user_id: int, account_id: int, mode: str, now: datetime) -> NextGrant | None:
+    """When this person's plan gives credits the next time after `now`; None when none are to come."""
+    found = running(session, account_id=account_id, mode=mode, now=now)
     if not found:
         return None
     main = found[0]
