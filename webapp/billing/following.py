@@ -15,7 +15,14 @@ from webapp.billing.granting_due import grant_until
 from webapp.billing.paid_invoice import Paid, apply_invoice
 from webapp.billing.stripe_api import UnknownToStripe, mode
 from webapp.billing.stripe_price import PricedPlan, priced_plans
-from webapp.billing.subscription import Subscription, SubscriptionInvoice, find_subscription, invoices_of
+from webapp.billing.subscription import (
+    ENDED,
+    Subscription,
+    SubscriptionInvoice,
+    current_subscription,
+    find_subscription,
+    invoices_of,
+)
 from webapp.billing.subscription_facts import InvoiceFacts, SubscriptionFacts, fetch_subscription
 from webapp.people.user import User
 
@@ -106,6 +113,10 @@ def lock_subscription(session: Session, *, facts: SubscriptionFacts) -> Subscrip
     ).one_or_none()
     if user is None:
         raise Unexplained(f"subscription {facts.id}: customer {facts.customer_id} is nobody here")
+    other = current_subscription(session, user_id=user.id, mode=mode())
+    if other is not None and facts.status not in ENDED:
+        # Paid for, so it is granted too; but somebody pays twice without wanting to, most likely.
+        log.error("second_subscription", subscription=facts.id, beside=other.stripe_subscription_id, user=user.id)
     session.execute(
         insert(Subscription)
         .values(
