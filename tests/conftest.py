@@ -98,6 +98,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=long)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have counted, whichever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, counted in report.user_properties:
+            if name == "shown at the end":
+                terminalreporter.write_line(f"\n{counted}")
+
+
 def pytest_unconfigure() -> None:
     global _running
     if _running is not None:

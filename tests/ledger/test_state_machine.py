@@ -1,5 +1,7 @@
 """Random histories, played on the model and on PostgreSQL side by side: after every step they agree."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -24,11 +26,13 @@ WITH_EFFECT = {
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_the_model_and_postgresql_agree_on_every_history(clocked_engine: Engine, part: int) -> None:
+def test_the_model_and_postgresql_agree_on_every_history(
+    clocked_engine: Engine, part: int, record_property: Callable[[str, object], None]
+) -> None:
     effects = Effects()
     machine = type("OnPostgreSQL", (Histories,), {"engine": clocked_engine, "effects": effects})
     run_state_machine_as_test(machine, settings=settings(max_examples=settings().max_examples // PARTS))
-    print(f"\nPart {part + 1} of {PARTS}\n{effects.table()}")
+    record_property("shown at the end", f"Random histories, part {part + 1} of {PARTS}\n{effects.table()}")
     # A short run cannot promise it: some need three steps in a row.
     if settings().max_examples >= 1_000:
         assert sorted(WITH_EFFECT - effects.effective()) == [], "never had an effect"

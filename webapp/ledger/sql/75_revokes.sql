@@ -109,7 +109,7 @@ BEGIN
             revoked_as_debt = revoked_as_debt + r.as_debt
         WHERE account_id = a.account_id AND grant_id = g.grant_id;
         e := NULL;
-        SELECT description, reference INTO e.description, e.reference FROM ledger.entries
+        SELECT description, reference, metadata INTO e.description, e.reference, e.metadata FROM ledger.entries
         WHERE account_id = a.account_id AND about_seq = g.grant_id AND kind = 'revoke' ORDER BY seq DESC LIMIT 1;
         e.kind := 'revoke';
         e.amount := -(r.taken + r.as_debt);
