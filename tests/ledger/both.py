@@ -122,10 +122,10 @@ class Effects:
         return {what for what, effect in self.counts if effect == "effect"}
 
     def table(self) -> str:
-        lines = [f"{'':24}{'effect':>9}{'refused':>9}{'nothing':>9}"]
+        lines = [f"{'':32}{'effect':>9}{'refused':>9}{'nothing':>9}"]
         for what in sorted({what for what, _ in self.counts}):
             figures = "".join(f"{self.counts[what, effect]:9}" for effect in ("effect", "refused", "nothing"))
-            lines.append(f"{what:24}{figures}")
+            lines.append(f"{what:32}{figures}")
         return "\n".join(lines)
 
 
