@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.api.keys import install_demo_key
+from webapp.billing.free_plan import start_free
 from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.plan import Plan
 from webapp.catalog.rate_card import quote
 from webapp.database import unit_of_work
 from webapp.people.sign_up import EmailTaken, sign_up
@@ -43,6 +45,60 @@ class Action:
     feature: str
     quantity: int
     description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Credits that Ada was given `ago`, and that end `valid` from now on; that may be over, or never be."""
+
+    source: str
+    amount: int
+    description: str
+    ago: timedelta
+    valid: timedelta | None
+    cost_minor: int = 0
+
+
+GRANTS = (
+    Given(
+        source="purchase",
+        amount=2_000,
+        description="Standard",
+        ago=timedelta(days=31),
+        valid=timedelta(days=240),
+        cost_minor=2900,
+    ),
+    # on days on which she does nothing, so that the history stays in the order of time
+    Given(
+        source="promotion",
+        amount=60,
+        description=N_("Spring promotion"),
+        ago=timedelta(days=28, hours=12),
+        valid=-timedelta(days=26, hours=13),
+    ),
+    Given(
+        source="promotion",
+        amount=520,
+        description=N_("Referral reward"),
+        ago=timedelta(days=20, hours=12),
+        valid=timedelta(days=70),
+    ),
+    Given(
+        source="subscription",
+        amount=1_000,
+        description="Pro",
+        ago=timedelta(days=18, hours=12),
+        valid=timedelta(days=12),
+        cost_minor=1200,
+    ),
+    Given(
+        source="admin",
+        amount=300,
+        description=N_("With thanks for your patience"),
+        ago=timedelta(days=5, hours=12),
+        valid=None,
+    ),
+)
 
 
 def seed_demo(app: Flask) -> list[str]:
@@ -79,61 +135,66 @@ def _make_person(*, email: str, name: str, role: str | None) -> bool:
             user = sign_up(session, email=email, password=DEMO_PASSWORD, name=name, role=role)
             if email == ADA:
                 _give_ada_a_past(session, account_id=user.account_id, actor=user.actor)
+            if email == FREE:
+                plan = session.get(Plan, "free")
+                if plan is not None and plan.active:
+                    start_free(session, plan=plan, user=user, mode="sandbox")
     except EmailTaken:  # made by another process in this moment
         return False
     return True
 
 
 def _give_ada_a_past(session: Session, *, account_id: int, actor: str) -> None:
+    """Grants and spends in the order in which they happened, so that there was no day of hers without credits."""
     now = ledger.now(session)
-    _grant_demo_credits(session, account_id=account_id, actor=actor, now=now)
-    last = None
-    for number, action in enumerate(_actions(), start=1):
-        found = quote(session, feature=action.feature, quantity=action.quantity)
-        last = ledger.spend(
-            session,
-            account_id=account_id,
-            amount=found.credits,
-            idempotency_key=f"demo:{number}",
-            actor=actor,
-            feature=action.feature,
-            quantity=action.quantity,
-            description=action.description,
-            pricing=found.pricing,
-            occurred_at=now - timedelta(days=action.days_ago, minutes=action.minutes),
-        ).entry
-        if action.description == "Voice memo 7":
-            ledger.refund_spend(
-                session,
-                account_id=account_id,
-                seq=last.seq,
-                actor="support",
-                reason=N_("The work failed, so nothing is charged"),
-                idempotency_key=f"demo:{number}:refund",
-            )
+    past: list[tuple[datetime, Given | Action]] = [(now - given.ago, given) for given in GRANTS]
+    past += [(now - timedelta(days=done.days_ago, minutes=done.minutes), done) for done in _actions()]
+    for number, (moment, what) in enumerate(sorted(past, key=lambda one: one[0]), start=1):
+        if isinstance(what, Given):
+            _give(session, what, account_id=account_id, actor=actor, moment=moment, now=now)
+        else:
+            _act(session, what, account_id=account_id, actor=actor, moment=moment, number=number)
 
 
-def _grant_demo_credits(session: Session, *, account_id: int, actor: str, now: datetime) -> None:
-    grants: list[tuple[str, int, str, timedelta | None, int]] = [
-        ("promotion", 60, N_("Spring promotion"), timedelta(days=-3), 0),
-        ("subscription", 1_000, "Pro", timedelta(days=12), 1200),
-        ("promotion", 520, N_("Referral reward"), timedelta(days=70), 0),
-        ("purchase", 2_000, "Standard", timedelta(days=240), 2900),
-        ("admin", 300, N_("With thanks for your patience"), None, 0),
-    ]
-    for source, amount, description, valid, cost_minor in grants:
-        ledger.grant(
+def _act(session: Session, action: Action, *, account_id: int, actor: str, moment: datetime, number: int) -> None:
+    found = quote(session, feature=action.feature, quantity=action.quantity)
+    entry = ledger.spend(
+        session,
+        account_id=account_id,
+        amount=found.credits,
+        idempotency_key=f"demo:{number}",
+        actor=actor,
+        feature=action.feature,
+        quantity=action.quantity,
+        description=action.description,
+        pricing=found.pricing,
+        occurred_at=moment,
+    ).entry
+    if action.description == "Voice memo 7":
+        ledger.refund_spend(
             session,
             account_id=account_id,
-            amount=amount,
-            source=source,
-            source_key=f"demo:{description}",
-            actor=actor if source == "purchase" else source,
-            expires_at=None if valid is None else now + valid,
-            cost_minor=cost_minor,
-            cost_currency="EUR" if cost_minor else None,
-            description=description,
+            seq=entry.seq,
+            actor="support",
+            reason=N_("The work failed, so nothing is charged"),
+            idempotency_key=f"demo:{number}:refund",
         )
+
+
+def _give(session: Session, given: Given, *, account_id: int, actor: str, moment: datetime, now: datetime) -> None:
+    ledger.grant(
+        session,
+        account_id=account_id,
+        amount=given.amount,
+        source=given.source,
+        source_key=f"demo:{given.description}",
+        actor=actor if given.source == "purchase" else given.source,
+        expires_at=None if given.valid is None else now + given.valid,
+        cost_minor=given.cost_minor,
+        cost_currency="EUR" if given.cost_minor else None,
+        description=given.description,
+        occurred_at=moment,
+    )
 
 
 def _actions() -> Iterator[Action]:

@@ -140,12 +140,19 @@ def test_the_demo_is_seeded_once(fresh_app: Flask) -> None:
 
     before = picture()
     assert [(email, role) for email, role, _, _ in before] == [(ADMIN, "owner"), (ADA, None), (FREE, None)]
-    assert before[2][2:] == (0, 0)
+    assert before[2][2:] == (100, 1)  # the free plan's first month
     assert before[1][3] > 40
     assert seed_demo(fresh_app) == []
     assert picture() == before
     with fresh_app.app_context(), unit_of_work() as session:
         assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
+        ada = session.scalars(select(User).where(User.email_key == ADA)).one()
+        story = ledger.entries(session, account_id=ada.account_id, limit=100).entries[::-1]
+        assert story == sorted(story, key=lambda entry: entry.occurred_at)
+        assert min(entry.balance_after for entry in story) >= 0
+        since = story[0].occurred_at
+        days = [ledger.balance_at(session, account_id=ada.account_id, at=since + timedelta(days=n)) for n in range(31)]
+        assert min(days) > 0
         assert len(list_packages(session)) == 4
         assert session.scalar(select(func.count()).select_from(Purchase)) == 0
 
