@@ -14,7 +14,7 @@ from webapp.api.keys import install_demo_key
 from webapp.billing.free_plan import start_free
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.plan import Plan
-from webapp.catalog.rate_card import quote
+from webapp.catalog.rate_book import quote
 from webapp.database import unit_of_work
 from webapp.people.sign_up import EmailTaken, sign_up
 from webapp.people.user import User

@@ -8,19 +8,13 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from webapp import clock
 from webapp.catalog import shipped
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import Package, PackagePrice, find_package, list_packages
 from webapp.catalog.plan import list_plans
-from webapp.catalog.rate_card import (
-    QuantityOutOfBounds,
-    Rate,
-    RateCard,
-    UnknownFeature,
-    list_features,
-    quote,
-    rate_card_in_force,
-)
+from webapp.catalog.rate_book import QuantityOutOfBounds, UnknownFeature, quote
+from webapp.catalog.rate_card import Rate, RateCard, list_features, rate_card_in_force
 from webapp.catalog.validity import Validity
 from webapp.database import unit_of_work
 
@@ -117,7 +111,8 @@ def test_months_are_the_calendars_in_the_owners_time_zone() -> None:
 
 def test_a_rate_by_terms_is_quoted_with_its_arithmetic(session: Session) -> None:
     install_shipped_catalog(session)
-    session.execute(text("INSERT INTO rate_cards (version, effective_at) VALUES (99, ledger.now())"))
+    session.add(RateCard(version=99, effective_at=clock.now(), published_at=clock.now()))
+    session.flush()
     terms = '{"model": "per_unit", "credits": 3, "unit_size": 1000, "rounding": "up"}'
     session.execute(text("INSERT INTO rates (version, feature, terms) VALUES (99, 'image', :terms)"), {"terms": terms})
     found = quote(session, feature="image", quantity=1500)
@@ -144,7 +139,8 @@ def test_the_card_that_took_effect_last_is_in_force_whenever_it_was_published(se
 
 def test_a_rate_is_credits_for_a_unit_or_terms(session: Session) -> None:
     install_shipped_catalog(session)
-    session.execute(text("INSERT INTO rate_cards (version, effective_at) VALUES (99, ledger.now())"))
+    session.add(RateCard(version=99, effective_at=clock.now(), published_at=clock.now()))
+    session.flush()
     for values in ("NULL, NULL", "1, '{}'", "NULL, '[]'"):
         with pytest.raises(DBAPIError, match="rates_terms_check"), session.begin_nested():
             session.execute(text(f"INSERT INTO rates VALUES (99, 'image', {values})"))

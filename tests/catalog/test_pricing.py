@@ -1,5 +1,6 @@
 """What a quantity costs under each model, against a reference that counts unit by unit."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.catalog.pricing import MOST_CREDITS, Pricing, Tier
+from webapp.catalog.pricing import MOST_CREDITS, DimensionRate, Pricing, Tier, Variant
 from webapp.catalog.pricing_terms import pricing_from, read_pricing, terms_of
+from webapp.catalog.rate_book import DimensionsRefused, RateBook
 
 QUANTITIES = st.integers(1, 400)
 PRICES = st.integers(1, 60)
@@ -143,4 +145,187 @@ def test_everything_wrong_with_a_price_is_named(raw: Any, wrong: list[str]) -> N
     said = sorted(str(finding) for finding in findings)
     assert len(said) == len(wrong)
     for finding, start in zip(said, sorted(wrong), strict=True):
+        assert finding.startswith(start)
+
+
+@st.composite
+def many_sided(draw: st.DrawFn) -> Pricing:
+    """By dimensions, or with variants."""
+    names = draw(st.lists(st.sampled_from(["input", "output", "cached"]), min_size=1, max_size=3, unique=True))
+    size = st.integers(1, 50)
+    rates = tuple(DimensionRate(dimension=name, credits=draw(PRICES), unit_size=draw(size)) for name in names)
+    rounding = draw(st.sampled_from(["up", "half_up"]))
+    by_dimensions = Pricing(model="dimensions", rates=rates, rounding=rounding, minimum=draw(st.integers(1, 80)))
+    if draw(st.booleans()):
+        return by_dimensions
+    values = draw(st.lists(st.text("abc", min_size=1), min_size=1, max_size=3, unique=True))
+    variants = tuple(Variant(when=(("model", value),), pricing=draw(pricings())) for value in values)
+    return replace(draw(st.one_of(st.just(by_dimensions), pricings())), variants=variants)
+
+
+@given(pricing=many_sided())
+def test_terms_say_all_there_is_to_a_price_of_many_sides(pricing: Pricing) -> None:
+    assert pricing_from(terms_of(pricing)) == pricing
+    assert read_pricing(terms_of(pricing), where="x") == pricing
+
+
+@given(
+    pricing=many_sided(),
+    measured=st.dictionaries(st.sampled_from(["input", "output", "cached"]), st.integers(0, 10**6)),
+)
+def test_dimensions_are_each_charged_at_their_rate_and_rounded_together(
+    pricing: Pricing, measured: dict[str, int]
+) -> None:
+    if not pricing.rates:
+        return
+    exact = sum(
+        (Fraction(measured.get(rate.dimension, 0) * rate.credits, rate.unit_size) for rate in pricing.rates),
+        start=Fraction(0),
+    )
+    rounded = ceil(exact) if pricing.rounding == "up" else floor(exact + Fraction(1, 2))
+    assert sum(line["credits"] for line in pricing.lines(1, measured)) == max(rounded, pricing.minimum)
+
+
+def book(raw: dict[str, Any]) -> RateBook:
+    pricing = read_pricing(raw, where="x")
+    assert isinstance(pricing, Pricing), pricing
+    return RateBook({"chat": (3, pricing)})
+
+
+CHAT = {
+    "model": "dimensions",
+    "rounding": "up",
+    "rates": [
+        {"dimension": "input_tokens", "credits": 3, "unit_size": 1000},
+        {"dimension": "output_tokens", "credits": 15, "unit_size": 1000},
+    ],
+    "variants": [
+        {"when": {"model": "small", "plan": "pro"}, "model": "flat", "credits": 1},
+        {"when": {"model": "small"}, "model": "per_unit", "credits": 2},
+    ],
+}
+
+
+def test_a_quote_by_dimensions_says_each_of_them() -> None:
+    found = book(CHAT).quote(feature="chat", dimensions={"input_tokens": 1500, "output_tokens": 400})
+    sized = {"unit_size": 1000, "rounding": "up"}
+    assert found.lines == [
+        {"dimension": "input_tokens", "quantity": 1500, "credits_per_unit": 3, **sized, "credits": 5},
+        {"dimension": "output_tokens", "quantity": 400, "credits_per_unit": 15, **sized, "credits": 6},
+    ]
+    assert found.credits == 11  # 4.5 + 6 credits, rounded once
+
+
+def test_the_first_variant_that_applies_is_the_price_and_is_named() -> None:
+    chat = book(CHAT)
+    small = chat.quote(feature="chat", quantity=4, dimensions={"model": "small"})
+    assert small.lines == [{"quantity": 4, "credits_per_unit": 2, "credits": 8, "when": {"model": "small"}}]
+    on_pro = chat.quote(feature="chat", quantity=4, dimensions={"model": "small"}, plan=lambda: "pro")
+    assert on_pro.credits == 1
+    assert on_pro.lines[0]["when"] == {"model": "small", "plan": "pro"}
+    large = chat.quote(feature="chat", dimensions={"model": "large", "input_tokens": 1000}, plan=lambda: "pro")
+    assert large.credits == 3
+
+
+def test_the_plan_is_asked_for_only_where_the_price_depends_on_it() -> None:
+    def plan() -> str:
+        raise AssertionError("asked")
+
+    simple = book(
+        {"model": "per_unit", "credits": 2, "variants": [{"when": {"size": "l"}, "model": "flat", "credits": 9}]}
+    )
+    assert simple.quote(feature="chat", plan=plan).credits == 2
+    assert simple.quote(feature="chat", dimensions={"size": "l"}, plan=plan).credits == 9
+
+
+@pytest.mark.parametrize(
+    ("quantity", "dimensions", "reason"),
+    [
+        (1, {}, "missing"),
+        (1, {"input_tokens": 0}, "missing"),
+        (2, {"input_tokens": 5}, "quantity"),
+        (1, {"input_tokens": -1}, "number"),
+        (1, {"input_tokens": 1.0}, "number"),
+        (1, {"input_tokens": True}, "number"),
+        (1, {"input_tokens": "5"}, "number"),
+        (1, {"input_tokens": None}, "number"),
+        (1, {"input_tokens": 10**15 + 1}, "number"),
+        (1, {"input_tokens": 5, "colour": "red"}, "unknown"),
+        (1, {"input_tokens": 5, "plan": "pro"}, "unknown"),
+        (1, {"input_tokens": 5, "model": 5}, "text"),
+        (1, {"input_tokens": 5, "model": ["small"]}, "text"),
+        (1, {"input_tokens": 5, "model": "small"}, "unknown"),
+    ],
+)
+def test_dimensions_that_the_price_can_do_nothing_with_are_refused(
+    quantity: int, dimensions: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(DimensionsRefused) as refused:
+        book(CHAT).quote(feature="chat", quantity=quantity, dimensions=dimensions)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "wrong"),
+    [
+        ({"model": "dimensions", "rates": []}, ["x.rates: must be a list of 1 to 100 rates"]),
+        ({"model": "dimensions", "rates": [3]}, ["x.rates[0]: must be a table"]),
+        (
+            {"model": "dimensions", "rates": [{"dimension": "A", "credits": 0, "x": 1}]},
+            ["x.rates[0].credits: must be at", "x.rates[0].dimension: must be a name", "x.rates[0].x: means nothing"],
+        ),
+        (
+            {"model": "dimensions", "rates": [{"dimension": "plan", "credits": 1}]},
+            ["x.rates[0].dimension: must be a name"],
+        ),
+        (
+            {"model": "dimensions", "rates": [{"dimension": "a", "credits": 1, "unit_size": 9}]},
+            ["x.rounding: must be stated"],
+        ),
+        (
+            {"model": "dimensions", "rates": [{"dimension": "a", "credits": 1}, {"dimension": "a", "credits": 2}]},
+            ["x.rates[1].dimension: has a rate already"],
+        ),
+        ({"model": "flat", "credits": 1, "variants": []}, ["x.variants: must be a list"]),
+        ({"model": "flat", "credits": 1, "variants": [1]}, ["x.variants[0]: must be a table"]),
+        (
+            {"model": "flat", "credits": 0, "variants": [{"when": {}, "model": "flat", "credits": 0, "variants": []}]},
+            [
+                "x.credits: must be at",
+                "x.variants[0].credits: must be at",
+                "x.variants[0].variants: means nothing",
+                "x.variants[0].when: must name",
+            ],
+        ),
+        (
+            {"model": "flat", "credits": 1, "variants": [{"when": {"a": 1}, "model": "flat", "credits": 1}]},
+            ["x.variants[0].when: must name"],
+        ),
+        (
+            {
+                "model": "flat",
+                "credits": 1,
+                "variants": [
+                    {"when": {"a": "1"}, "model": "flat", "credits": 1},
+                    {"when": {"b": "1", "a": "1"}, "model": "flat", "credits": 2},
+                ],
+            },
+            ["x.variants[1].when: can never apply"],
+        ),
+        (
+            {
+                "model": "dimensions",
+                "rates": [{"dimension": "a", "credits": 1}],
+                "variants": [{"when": {"a": "1"}, "model": "flat", "credits": 1}],
+            },
+            ["x: a is both measured and chosen"],
+        ),
+    ],
+)
+def test_everything_wrong_with_dimensions_and_variants_is_named(raw: Any, wrong: list[str]) -> None:
+    findings = read_pricing(raw, where="x")
+    assert isinstance(findings, list)
+    said = sorted(str(finding) for finding in findings)
+    assert len(said) == len(wrong), said
+    for finding, start in zip(said, wrong, strict=True):
         assert finding.startswith(start)

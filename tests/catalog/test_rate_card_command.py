@@ -1,5 +1,6 @@
 """`flask rate-card`: export, validate, diff, publish."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ from sqlalchemy import func, select
 
 from webapp import clock, ledger
 from webapp.catalog.install import install_shipped_catalog
-from webapp.catalog.rate_card import RateCard, quote, rate_card_in_force
+from webapp.catalog.rate_book import quote
+from webapp.catalog.rate_card import RateCard, rate_card_in_force
 from webapp.catalog.rate_card_versions import EffectiveInThePast, NoSuchVersion, prices_of, publish_card
 from webapp.database import unit_of_work
 
@@ -151,3 +153,28 @@ def test_without_a_rate_card_the_first_is_published_and_nothing_is_exported(fres
         assert before is not None
         prices = prices_of(session, version=before.version)
         assert publish_card(session, prices=prices).version == before.version + 1
+
+
+def test_the_prices_page_says_every_way_of_pricing_in_words(run: Run, tmp_path: Path, fresh_app: Flask) -> None:
+    file = tmp_path / "rate-card.toml"
+    file.write_text("""
+features.image = { model = "flat", credits = 5 }
+features.api-call = { model = "package", credits = 1, unit_size = 1000, minimum = 3 }
+[features.export]
+model = "volume"
+unit_size = 10
+rounding = "up"
+tiers = [{ up_to = 10, credits = 9 }, { credits = 7 }]
+variants = [{ when = { plan = "pro" }, model = "flat", credits = 1 }]
+[features.chat-message]
+model = "dimensions"
+rounding = "half_up"
+rates = [{ dimension = "input_tokens", credits = 3, unit_size = 1000 }, { dimension = "images", credits = 8 }]
+""")
+    assert run("publish", file).exit_code == 0
+    page = fresh_app.test_client().get("/pricing").text
+    words = " ".join(re.sub(r"<[^>]*>", "", page).split())
+    assert "5 credits, whatever the quantity" in words
+    assert "1 credit per started 1,000, at least 3" in words
+    assert "from 7 credits per 10, with other choices another price" in words
+    assert "3 credits per 1,000 (input_tokens) + 8 credits (images)" in words

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.catalog.test_pricing import pricings
+from tests.catalog.test_pricing import many_sided, pricings
 from webapp.catalog.pricing import Pricing
 from webapp.catalog.rate_card_file import CardRefused, changes_between, in_one_line, read_card, write_card
 
@@ -12,7 +12,7 @@ FEATURES = ["image", "api-call", "export"]
 
 
 @given(
-    prices=st.dictionaries(st.text(min_size=1), pricings(), min_size=1, max_size=4),
+    prices=st.dictionaries(st.text(min_size=1), pricings() | many_sided(), min_size=1, max_size=4),
     name=st.text(),
 )
 def test_a_written_card_is_read_back_the_same(prices: dict[str, Pricing], name: str) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from tests.credits.member import Member
 from webapp import clock, ledger
-from webapp.catalog.pricing import Pricing, Tier
-from webapp.catalog.rate_card import quote
+from webapp.catalog.pricing import DimensionRate, Pricing, Tier, Variant
+from webapp.catalog.rate_book import RateBook, quote
 
 
 def test_spend_shows_arithmetic_and_the_credits_that_paid(member: Member) -> None:
@@ -196,10 +196,26 @@ def test_every_way_of_pricing_is_explained_line_by_line(
         assert words in html
 
 
+def test_a_charge_by_dimensions_names_each_and_the_choice(member: Member) -> None:
+    rates = (
+        DimensionRate(dimension="input_tokens", credits=3, unit_size=1000),
+        DimensionRate(dimension="images", credits=8),
+    )
+    variant = Variant(when=(("model", "<large>"),), pricing=Pricing(model="dimensions", rates=rates, minimum=30))
+    book = RateBook({"chat": (3, Pricing(model="flat", credits=1, variants=(variant,)))})
+    measured = {"model": "<large>", "input_tokens": 1500, "images": 2}
+    cost = book.quote(feature="chat", dimensions=measured)
+    member.grant(100)
+    entry = member.spend(cost.credits, feature="chat", quantity=1, pricing=cost.pricing)
+    html = member.get(f"/credits/entries/{entry.seq}").text
+    for words in ("input_tokens, rounded up, model: &lt;large&gt;", "images, model: &lt;large&gt;", "minimum of 30"):
+        assert words in html
+
+
 @pytest.mark.parametrize("odd", ["x", -1, None, [], True, 2**70])
 def test_strange_figures_in_a_line_are_left_out(member: Member, odd: object) -> None:
     member.grant(10)
-    words = ("quantity", "credits_per_unit", "unit_size", "from", "up_to", "packages", "model", "rounding")
+    words = ("quantity", "credits_per_unit", "unit_size", "from", "up_to", "packages", "rounding", "dimension", "when")
     for model in ("graduated", "package", odd):
         line = {**dict.fromkeys(words, odd), "model": model, "credits": 1}
         entry = member.spend(1, feature="image", quantity=1, pricing={"lines": [line]})

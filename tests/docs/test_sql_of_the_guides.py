@@ -9,7 +9,7 @@ from tests.conftest import TestServers
 from tests.docs.pages import ROOT, blocks_of
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import find_package
-from webapp.catalog.rate_card import quote
+from webapp.catalog.rate_book import quote
 from webapp.database import unit_of_work
 
 
@@ -34,7 +34,7 @@ def test_an_admins_sql_runs_as_the_application_and_changes_the_catalog(
 
 
 def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fresh_app: Flask, tmp_path: Path) -> None:
-    (draft,) = [block.code for block in blocks_of(ROOT / "docs/admin.md") if block.language == "toml"]
+    draft, by_dimensions = [block.code for block in blocks_of(ROOT / "docs/admin.md") if block.language == "toml"]
     file = tmp_path / "rate-card.toml"
     file.write_text(draft)
     with fresh_app.app_context():
@@ -49,6 +49,13 @@ def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fres
             assert quote(session, feature="chat-message").credits == 2
             assert quote(session, feature="api-call", quantity=1_001).credits == 10
             assert quote(session, feature="export", quantity=7).credits == 12
+        file.write_text(by_dimensions)
+        published = fresh_app.test_cli_runner().invoke(args=["rate-card", "publish", str(file)])
+        assert published.exit_code == 0, published.output
+        with unit_of_work() as session:
+            used = {"input_tokens": 1500, "output_tokens": 400, "model": "large"}
+            assert quote(session, feature="chat-message", dimensions=used).credits == 11
+            assert quote(session, feature="chat-message", dimensions={"model": "small"}, quantity=3).credits == 6
 
 
 def test_an_operators_sql_runs(servers: TestServers) -> None:

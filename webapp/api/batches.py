@@ -1,6 +1,7 @@
 """Many spends in one request, each with its own idempotency key and its own outcome."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, partial
 from typing import Annotated, Any
 
 from flask_babel import gettext as _
@@ -14,13 +15,14 @@ from webapp.api.answers import BatchAnswer, ChargedItemAnswer, RefusedItemAnswer
 from webapp.api.endpoint import LONGEST_KEY, Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Request, described_as
 from webapp.api.identifiers import find_account_ids
-from webapp.api.pricing import BOOKED_BEFORE, Price, quantity_out_of_bounds, unknown_feature
+from webapp.api.pricing import BOOKED_BEFORE, Price, price_by
 from webapp.api.problems import Problem, body_of, invalid
 from webapp.api.refusals import account_not_found, problem_of_refusal
 from webapp.api.spends import SpendRequest, refuse_stale
 from webapp.api.strict_json import Refused, read_batch, too_deep
 from webapp.api.validation import validated
-from webapp.catalog.rate_card import QuantityOutOfBounds, Quote, UnknownFeature, quote_many
+from webapp.billing.plan_of_account import plans_of
+from webapp.catalog.rate_book import rates_in_force
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -109,7 +111,8 @@ def _refused(problem: Problem) -> RefusedItemAnswer:
 def _as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[ledger.SpendItem | Problem]:
     """Each item with its account and price, or why there is none; a fixed number of statements for all of them."""
     accounts = find_account_ids(session, external_ids={item.account for item in items})
-    quotes = quote_many(session, wanted={(item.feature, item.quantity) for item in items if item.feature is not None})
+    book = rates_in_force(session, features={item.feature for item in items if item.feature is not None})
+    plans = cache(partial(plans_of, session, account_ids=accounts.values()))
     spends: list[ledger.SpendItem | Problem] = []
     doubtful: list[int] = []
     for place, item in enumerate(items):
@@ -117,7 +120,7 @@ def _as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> l
             if item.account not in accounts:
                 raise account_not_found()
             doubtful.append(place)
-            price = _price(item, quotes)
+            price = price_by(book, body=item, plan=partial(_plan, plans, accounts[item.account]))
             refuse_stale(item)
             doubtful.pop()
         except Problem as problem:
@@ -133,16 +136,8 @@ def _as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> l
     return spends
 
 
-def _price(item: BatchItem, quotes: Mapping[tuple[str, int], Quote | UnknownFeature | QuantityOutOfBounds]) -> Price:
-    if item.amount is not None:
-        return Price(credits=item.amount)
-    assert item.feature is not None
-    quoted = quotes[item.feature, item.quantity]
-    if isinstance(quoted, UnknownFeature):
-        raise unknown_feature()
-    if isinstance(quoted, QuantityOutOfBounds):
-        raise quantity_out_of_bounds()
-    return Price(credits=quoted.credits, quoted=quoted)
+def _plan(plans: Callable[[], dict[int, str]], account_id: int) -> str | None:
+    return plans().get(account_id)
 
 
 def _as_spend(item: BatchItem, *, account_id: int, price: Price, actor: str) -> ledger.SpendItem:

@@ -36,7 +36,7 @@ def create_estimate(session: Session, call: Call[EstimateRequest]) -> Reply:
     """What a spend would cost now and which credits it would draw; changes nothing."""
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
-    price = price_of(session, body=body)
+    price = price_of(session, body=body, account_id=account_id)
     available = ledger.spendable(session, account_id=account_id, feature=body.feature)
     affordable = price.credits <= available
     draws = _draws(session, account_id=account_id, feature=body.feature, cost=price.credits) if affordable else []

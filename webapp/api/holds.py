@@ -72,7 +72,7 @@ def create_hold(session: Session, call: Call[HoldRequest]) -> Reply:
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
     try:
-        price = price_of(session, body=body)
+        price = price_of(session, body=body, account_id=account_id)
     except Problem:
         if not _was_placed(session, account_id=account_id, key=call.idempotency_key):
             raise

@@ -1,22 +1,30 @@
 """What a request costs: by the rate card, or by what the caller says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from flask_babel import gettext as _
-from pydantic import AfterValidator, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from webapp.api.fields import Credits, ExternalId, FeatureKey, LongText, Metadata, Quantity, Request, ShortText
-from webapp.api.problems import Problem, invalid
-from webapp.catalog.rate_card import QuantityOutOfBounds, Quote, UnknownFeature, quote
+from webapp.api.problems import invalid
+from webapp.billing.plan_of_account import plan_of
+from webapp.catalog.rate_book import (
+    DimensionsRefused,
+    QuantityOutOfBounds,
+    Quote,
+    RateBook,
+    UnknownFeature,
+    rates_in_force,
+)
 
-
-def _no_dimensions(value: dict[str, Any]) -> dict[str, Any]:
-    if value:
-        raise PydanticCustomError("no_dimensions", "must be empty")
-    return value
+_MEASURED_OR_CHOSEN = {"type": "object", "additionalProperties": {"type": ["integer", "string"]}}
+# What was measured and what was chosen, by the names that the feature's price uses.
+Dimensions = Annotated[dict[str, Any], Field(max_length=100), WithJsonSchema(_MEASURED_OR_CHOSEN)]
 
 
 class Priced(Request):
@@ -27,7 +35,7 @@ class Priced(Request):
     account: ExternalId
     feature: FeatureKey | None = None
     quantity: Quantity = 1
-    dimensions: Annotated[dict[str, Any], AfterValidator(_no_dimensions)] | None = None
+    dimensions: Dimensions | None = None
     amount: Credits | None = None
     description: LongText | None = None
     reference: ShortText | None = None
@@ -67,23 +75,41 @@ class Price:
 BOOKED_BEFORE = Price(credits=1)
 
 
-def price_of(session: Session, *, body: Priced) -> Price:
-    """What `body` costs now. Raises 400 naming a feature that is not on the rate card, or a quantity beyond bounds."""
+def price_of(session: Session, *, body: Priced, account_id: int) -> Price:
+    """What `body` costs that account now.
+
+    Raises 400 naming a feature that is not on the rate card, a quantity beyond bounds, or dimensions that its price
+    can do nothing with.
+    """
+    book = RateBook({}) if body.feature is None else rates_in_force(session, features=[body.feature])
+    return price_by(book, body=body, plan=partial(plan_of, session, account_id=account_id))
+
+
+def price_by(book: RateBook, *, body: Priced, plan: Callable[[], str | None]) -> Price:
+    """The same by rates that were read before; `plan` is asked where the price depends on the account's plan."""
     if body.amount is not None:
         return Price(credits=body.amount)
     assert body.feature is not None
     try:
-        quoted = quote(session, feature=body.feature, quantity=body.quantity)
+        quoted = book.quote(feature=body.feature, quantity=body.quantity, dimensions=body.dimensions, plan=plan)
     except UnknownFeature:
-        raise unknown_feature() from None
+        raise invalid(_("There is no feature of that name on the rate card."), field="feature") from None
     except QuantityOutOfBounds:
-        raise quantity_out_of_bounds() from None
+        raise invalid(_("That many would cost more than 10^15 credits."), field="quantity") from None
+    except DimensionsRefused as refused:
+        field = "quantity" if refused.reason == "quantity" else "dimensions"
+        raise invalid(_why_refused(refused), field=field) from None
     return Price(credits=quoted.credits, quoted=quoted)
 
 
-def unknown_feature() -> Problem:
-    return invalid(_("There is no feature of that name on the rate card."), field="feature")
-
-
-def quantity_out_of_bounds() -> Problem:
-    return invalid(_("That many would cost more than 10^15 credits."), field="quantity")
+def _why_refused(refused: DimensionsRefused) -> Any:
+    name = refused.dimension[:100]
+    if refused.reason == "number":
+        return _("The dimension “%(name)s” must be a whole number from 0 to 10^15.", name=name)
+    if refused.reason == "text":
+        return _("The dimension “%(name)s” must be text.", name=name)
+    if refused.reason == "missing":
+        return _("At least one of these dimensions must be above 0: %(names)s.", names=name)
+    if refused.reason == "quantity":
+        return _("This feature is priced by its dimensions alone: “quantity” must be 1.")
+    return _("The price of this feature has no dimension “%(name)s”.", name=name)

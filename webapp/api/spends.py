@@ -51,7 +51,7 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
     try:
-        price = price_of(session, body=body)
+        price = price_of(session, body=body, account_id=account_id)
         refuse_stale(body)
     except Problem:
         # What was booked once is answered again, even if the feature is gone or the moment too old by now.

@@ -76,6 +76,4 @@ def _sentence_of_ours(kind: str, *, field: str) -> Any:
         return _("Give either “package” or “plan”.")
     if kind == "void_instead":
         return _("“%(field)s” must be at least 1: to charge nothing, void the hold.", field=field)
-    if kind == "no_dimensions":
-        return _("This rate card prices by quantity alone: “%(field)s” must be empty.", field=field)
     return _("“%(field)s” is not valid.", field=field)

@@ -4,13 +4,13 @@ Every figure is exact until the end; there the charge is rounded once, and never
 with several lines each line is what the running total grew by, so lines are whole and add up to the charge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 MOST_CREDITS = 10**15
-MODELS = ("flat", "per_unit", "graduated", "volume", "package")
+MODELS = ("flat", "per_unit", "graduated", "volume", "package", "dimensions")
 ROUNDINGS = ("up", "half_up")
 
 Line = dict[str, Any]
@@ -25,13 +25,31 @@ class Tier:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DimensionRate:
+    """`credits` for each `unit_size` of what is measured as `dimension`, such as input_tokens."""
+
+    dimension: str
+    credits: int
+    unit_size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What the price is instead where each dimension of `when` has that value, such as model: large, or plan: pro."""
+
+    when: tuple[tuple[str, str], ...]
+    pricing: "Pricing"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pricing:
     """What a quantity of a feature costs.
 
     `flat`: `credits`, whatever the quantity. `per_unit`: `credits` for each `unit_size` units. `graduated`: each unit
     at the price of the tier that it lies in. `volume`: all units at the price of the tier that the quantity lies in.
-    `package`: `credits` for each started `unit_size` units. `rounding` is up or half_up, and no charge is below
-    `minimum`.
+    `package`: `credits` for each started `unit_size` units. `dimensions`: what was measured, each at its rate, added
+    up; the quantity is 1. `rounding` is up or half_up, and no charge is below `minimum`. The first of the `variants`
+    that applies stands in for all of that.
     """
 
     model: str
@@ -40,15 +58,36 @@ class Pricing:
     rounding: str = "up"
     minimum: int = 1
     tiers: tuple[Tier, ...] = ()
+    rates: tuple[DimensionRate, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
     @property
     def credits_per_unit(self) -> int | None:
         """What each unit costs, where that is all there is to say; else None."""
-        plain = self.model == "per_unit" and self.unit_size == 1 and self.minimum <= self.credits
+        plain = self.model == "per_unit" and self.unit_size == 1 and self.minimum <= self.credits and not self.variants
         return self.credits if plain else None
 
-    def lines(self, quantity: int) -> list[Line]:
-        """The arithmetic of a charge for `quantity` units, from 1; the lines' `credits` add up to what it costs."""
+    @property
+    def measured(self) -> frozenset[str]:
+        """The dimensions that are numbers, without those of the variants."""
+        return frozenset(rate.dimension for rate in self.rates)
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The dimensions that are texts, by which the variants differ."""
+        return frozenset(name for variant in self.variants for name, _value in variant.when)
+
+    def variant_for(self, chosen: Mapping[str, str | None]) -> Variant | None:
+        """The variant that applies to what was chosen; None for none."""
+        return next((one for one in self.variants if all(chosen.get(name) == value for name, value in one.when)), None)
+
+    def lines(self, quantity: int, measured: Mapping[str, int] | None = None) -> list[Line]:
+        """The arithmetic of a charge for `quantity` units, from 1; the lines' `credits` add up to what it costs.
+
+        `measured` is how much there was of each dimension; variants are for the caller to choose.
+        """
+        if self.rates:
+            return _round_lines(self, _measured(self, measured or {}))
         return _round_lines(self, _SHARES[self.model](self, quantity))
 
     def cost(self, quantity: int) -> int:
@@ -125,6 +164,17 @@ def _package(pricing: Pricing, quantity: int) -> list[Share]:
         "credits_per_unit": pricing.credits,
     }
     return [Share(exact=Fraction(started * pricing.credits), line=line)]
+
+
+def _measured(pricing: Pricing, measured: Mapping[str, int]) -> list[Share]:
+    shares = []
+    for rate in pricing.rates:
+        if quantity := measured.get(rate.dimension, 0):
+            line: Line = {"dimension": rate.dimension, "quantity": quantity, "credits_per_unit": rate.credits}
+            if rate.unit_size > 1:
+                line |= {"unit_size": rate.unit_size, "rounding": pricing.rounding}
+            shares.append(Share(exact=Fraction(quantity * rate.credits, rate.unit_size), line=line))
+    return shares
 
 
 def _units(pricing: Pricing, quantity: int, credits: int, **more: Any) -> Share:

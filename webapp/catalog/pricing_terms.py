@@ -1,12 +1,15 @@
 """A feature's pricing as plain values, as files and the database hold it, and what is wrong with it."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from webapp.catalog.pricing import MODELS, MOST_CREDITS, ROUNDINGS, Pricing, Tier
+from webapp.catalog.pricing import MODELS, MOST_CREDITS, ROUNDINGS, DimensionRate, Pricing, Tier, Variant
 
 MOST_TIERS = 100
+MOST_VARIANTS = 100
+PLAN = "plan"  # the dimension that says which plan the account is on; no caller says it
 
 _UNIT_WORDS = {"unit_size", "rounding", "minimum"}
 _WORDS = {
@@ -15,6 +18,7 @@ _WORDS = {
     "graduated": {"tiers", *_UNIT_WORDS},
     "volume": {"tiers", *_UNIT_WORDS},
     "package": {"credits", "unit_size", "minimum"},
+    "dimensions": {"rates", "rounding", "minimum"},
 }
 
 
@@ -32,7 +36,15 @@ class Finding:
 def pricing_from(terms: Mapping[str, Any]) -> Pricing:
     """The pricing that `terms_of` wrote down; they were validated before."""
     tiers = tuple(Tier(up_to=tier.get("up_to"), credits=tier["credits"]) for tier in terms.get("tiers", ()))
-    return Pricing(**{**terms, "tiers": tiers})
+    rates = tuple(DimensionRate(**rate) for rate in terms.get("rates", ()))
+    variants = tuple(
+        Variant(
+            when=tuple(one["when"].items()),
+            pricing=pricing_from({word: value for word, value in one.items() if word != "when"}),
+        )
+        for one in terms.get("variants", ())
+    )
+    return Pricing(**{**terms, "tiers": tiers, "rates": rates, "variants": variants})
 
 
 def terms_of(pricing: Pricing) -> dict[str, Any]:
@@ -43,6 +55,8 @@ def terms_of(pricing: Pricing) -> dict[str, Any]:
             {"credits": tier.credits} if tier.up_to is None else {"up_to": tier.up_to, "credits": tier.credits}
             for tier in pricing.tiers
         ]
+    elif pricing.rates:
+        terms |= {"rounding": pricing.rounding, "rates": [_rate_terms(rate) for rate in pricing.rates]}
     else:
         terms["credits"] = pricing.credits
     if pricing.model == "package":
@@ -51,13 +65,31 @@ def terms_of(pricing: Pricing) -> dict[str, Any]:
         terms |= {"unit_size": pricing.unit_size, "rounding": pricing.rounding}
     if pricing.minimum > 1:
         terms["minimum"] = pricing.minimum
+    if pricing.variants:
+        terms["variants"] = [{"when": dict(one.when), **terms_of(one.pricing)} for one in pricing.variants]
     return terms
+
+
+def _rate_terms(rate: DimensionRate) -> dict[str, Any]:
+    terms: dict[str, Any] = {"dimension": rate.dimension, "credits": rate.credits}
+    return terms if rate.unit_size == 1 else {**terms, "unit_size": rate.unit_size}
 
 
 def read_pricing(raw: Any, *, where: str) -> Pricing | list[Finding]:
     """The pricing that somebody wrote down, or everything that is wrong with it."""
     if not isinstance(raw, dict):
         return [Finding(where=where, says="must be a table")]
+    base = _read_one({word: value for word, value in raw.items() if word != "variants"}, where)
+    findings = [] if isinstance(base, Pricing) else base
+    variants = _variants(raw["variants"], f"{where}.variants", findings) if "variants" in raw else ()
+    if findings or not isinstance(base, Pricing):
+        return findings
+    pricing = replace(base, variants=variants)
+    both = pricing.chosen & pricing.measured.union(*(one.pricing.measured for one in variants))
+    return [Finding(where=where, says=f"{name} is both measured and chosen") for name in sorted(both)] or pricing
+
+
+def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
     model = raw.get("model")
     if not isinstance(model, str) or model not in MODELS:
         return [Finding(where=f"{where}.model", says=f"must be one of {', '.join(MODELS)}")]
@@ -76,10 +108,11 @@ def read_pricing(raw: Any, *, where: str) -> Pricing | list[Finding]:
     }
     rounding = _rounding(raw, where, findings) if "rounding" in words else "up"
     tiers = _tiers(raw.get("tiers"), f"{where}.tiers", findings) if "tiers" in words else ()
+    rates = _rates(raw, where, findings) if "rates" in words else ()
     if findings:
         return findings
-    given = {word: number for word, number in numbers.items() if number is not None}
-    pricing = Pricing(model=model, rounding=rounding, tiers=tiers, **given)
+    given: dict[str, Any] = {word: number for word, number in numbers.items() if number is not None}
+    pricing = Pricing(model=model, rounding=rounding, tiers=tiers, rates=rates, **given)
     return _unreachable(pricing, where) or pricing
 
 
@@ -147,6 +180,80 @@ def _tier(raw: Any, where: str, findings: list[Finding], *, last: bool) -> Tier 
     if not last and "up_to" not in raw:
         findings.append(Finding(where=f"{where}.up_to", says="is missing: only the last tier has no end"))
     return None if credits is None else Tier(up_to=up_to, credits=credits)
+
+
+def _rates(raw: Mapping[str, Any], where: str, findings: list[Finding]) -> tuple[DimensionRate, ...]:
+    listed = raw.get("rates")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_TIERS:
+        findings.append(Finding(where=f"{where}.rates", says=f"must be a list of 1 to {MOST_TIERS} rates"))
+        return ()
+    rates = [_rate(one, f"{where}.rates[{place}]", findings) for place, one in enumerate(listed)]
+    named = [rate.dimension for rate in rates if rate]
+    for place, rate in enumerate(rates):
+        if rate and rate.dimension in named[:place] and None not in rates:
+            findings.append(Finding(where=f"{where}.rates[{place}].dimension", says="has a rate already"))
+    if raw.get("rounding") is None and any(rate and rate.unit_size > 1 for rate in rates):
+        says = f"must be stated with a unit_size: {' or '.join(ROUNDINGS)}"
+        findings.append(Finding(where=f"{where}.rounding", says=says))
+    return tuple(rate for rate in rates if rate)
+
+
+def _rate(raw: Any, where: str, findings: list[Finding]) -> DimensionRate | None:
+    if not isinstance(raw, dict):
+        findings.append(Finding(where=where, says="must be a table"))
+        return None
+    before = len(findings)
+    findings += [
+        Finding(where=f"{where}.{word}", says="means nothing in a rate")
+        for word in raw
+        if word not in ("dimension", "credits", "unit_size")
+    ]
+    credits = _number(raw, "credits", where, findings, required=True)
+    unit_size = _number(raw, "unit_size", where, findings, required=False)
+    dimension = raw.get("dimension")
+    if not _names_dimension(dimension) or dimension == PLAN:
+        says = "must be a name: a letter, then letters, digits or _, all small; and not plan"
+        findings.append(Finding(where=f"{where}.dimension", says=says))
+    if len(findings) > before or credits is None:
+        return None
+    return DimensionRate(dimension=str(dimension), credits=credits, unit_size=unit_size or 1)
+
+
+def _names_dimension(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) is not None
+
+
+def _variants(raw: Any, where: str, findings: list[Finding]) -> tuple[Variant, ...]:
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_VARIANTS:
+        findings.append(Finding(where=where, says=f"must be a list of 1 to {MOST_VARIANTS} variants"))
+        return ()
+    variants: list[Variant] = []
+    for place, one in enumerate(raw):
+        variant = _variant(one, f"{where}[{place}]", findings)
+        if variant is None:
+            continue
+        if any(set(earlier.when) <= set(variant.when) for earlier in variants):
+            findings.append(Finding(where=f"{where}[{place}].when", says="can never apply: an earlier variant does"))
+        variants.append(variant)
+    return tuple(variants)
+
+
+def _variant(raw: Any, where: str, findings: list[Finding]) -> Variant | None:
+    if not isinstance(raw, dict):
+        findings.append(Finding(where=where, says="must be a table"))
+        return None
+    when = raw.get("when")
+    if not (isinstance(when, dict) and when and all(_names_dimension(name) for name in when)) or not all(
+        isinstance(value, str) and 1 <= len(value) <= 100 and value.isprintable() for value in when.values()
+    ):
+        says = 'must name one value or more by which it applies, such as { model = "large" }'
+        findings.append(Finding(where=f"{where}.when", says=says))
+        when = None
+    pricing = _read_one({word: value for word, value in raw.items() if word != "when"}, where)
+    if not isinstance(pricing, Pricing):
+        findings += pricing
+        return None
+    return Variant(when=tuple(when.items()), pricing=pricing) if when else None
 
 
 def _unreachable(pricing: Pricing, where: str) -> list[Finding]:

@@ -1,6 +1,5 @@
 """The rate card: what each feature costs in credits, versioned, so that an old charge can always be explained."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp import clock
-from webapp.catalog.pricing import MOST_CREDITS, Line, Pricing
+from webapp.catalog.pricing import Pricing
 from webapp.catalog.pricing_terms import pricing_from
 from webapp.extensions import Base
 
@@ -55,47 +54,6 @@ class Rate(Base):
         return Pricing(model="per_unit", credits=self.credits_per_unit)
 
 
-class UnknownFeature(Exception):
-    """No rate card in force knows `feature`."""
-
-    def __init__(self, feature: str) -> None:
-        self.feature = feature
-        super().__init__(f"unknown feature {feature!r}")
-
-
-class QuantityOutOfBounds(Exception):
-    """A quantity is not a whole number from 1 to 10^15, or costs more than 10^15 credits."""
-
-    def __init__(self, quantity: object) -> None:
-        self.quantity = quantity
-        super().__init__("the quantity or its cost is out of bounds")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quote:
-    """`quantity` units of `feature` cost `credits` by that version of the rate card.
-
-    `lines` and `pricing` are the arithmetic, made of plain values: `pricing` goes into `ledger.spend(pricing=…)`
-    and comes back from the entry for "why was I charged".
-    """
-
-    credits: int
-    feature: str
-    quantity: int
-    rate_card_version: int
-    lines: list[Line]
-
-    @property
-    def pricing(self) -> dict[str, Any]:
-        return {
-            "rate_card_version": self.rate_card_version,
-            "feature": self.feature,
-            "quantity": self.quantity,
-            "lines": self.lines,
-            "credits": self.credits,
-        }
-
-
 @dataclass(frozen=True, kw_only=True)
 class RatedFeature:
     """A feature and what it costs now."""
@@ -123,7 +81,7 @@ def list_features(session: Session) -> list[RatedFeature]:
     rows = session.execute(
         select(Feature, Rate)
         .join(Rate, Rate.feature == Feature.key)
-        .where(Rate.version == _version_in_force())
+        .where(Rate.version == version_in_force())
         .order_by(Feature.position, Feature.key)
     )
     return [
@@ -139,54 +97,8 @@ def list_features(session: Session) -> list[RatedFeature]:
     ]
 
 
-def quote(session: Session, *, feature: str, quantity: int = 1) -> Quote:
-    """What `quantity` units of `feature` cost now; changes nothing.
-
-    Raises UnknownFeature, and QuantityOutOfBounds for anything but a whole number from 1 to 10^15 or a cost above
-    10^15 credits.
-    """
-    _refuse_out_of_bounds(quantity)
-    return _quoted(_rates(session, [feature]).get(feature), feature, quantity)
-
-
-def quote_many(
-    session: Session, *, wanted: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], "Quote | UnknownFeature | QuantityOutOfBounds"]:
-    """What `quote` returns, or would raise, for each (feature, quantity), in one statement for all of them."""
-    rates = _rates(session, {feature for feature, _quantity in wanted})
-    quotes: dict[tuple[str, int], Quote | UnknownFeature | QuantityOutOfBounds] = {}
-    for feature, quantity in wanted:
-        try:
-            _refuse_out_of_bounds(quantity)
-            quotes[feature, quantity] = _quoted(rates.get(feature), feature, quantity)
-        except (UnknownFeature, QuantityOutOfBounds) as refusal:
-            quotes[feature, quantity] = refusal
-    return quotes
-
-
-def _refuse_out_of_bounds(quantity: object) -> None:
-    if type(quantity) is not int or not 1 <= quantity <= MOST_CREDITS:
-        raise QuantityOutOfBounds(quantity)
-
-
-def _rates(session: Session, features: Collection[str]) -> dict[str, Rate]:
-    """The rates in force of those of `features` that have one."""
-    storable = [feature for feature in features if "\x00" not in feature]
-    found = session.scalars(select(Rate).where(Rate.feature.in_(storable), Rate.version == _version_in_force()))
-    return {rate.feature: rate for rate in found}
-
-
-def _quoted(rate: Rate | None, feature: str, quantity: int) -> Quote:
-    if rate is None:
-        raise UnknownFeature(feature)
-    lines = rate.pricing.lines(quantity)
-    credits: int = sum(line["credits"] for line in lines)
-    if credits > MOST_CREDITS:
-        raise QuantityOutOfBounds(quantity)
-    return Quote(credits=credits, feature=feature, quantity=quantity, rate_card_version=rate.version, lines=lines)
-
-
-def _version_in_force() -> Any:
+def version_in_force() -> Any:
+    """The version of the rate card that is in force, as part of a statement."""
     return _in_force(select(RateCard.version)).scalar_subquery()
 
 

@@ -23,7 +23,19 @@ def note_of(line: Mapping[str, Any]) -> str:
         return ngettext(
             "up to the minimum of %(number)s credit", "up to the minimum of %(number)s credits", minimum, **words
         )
-    return ", ".join(note for note in (_units(line), _rounding(line)) if note)
+    return ", ".join(note for note in (_dimension(line), _units(line), _rounding(line), _choice(line)) if note)
+
+
+def _dimension(line: Mapping[str, Any]) -> str:
+    """The name as the price has it: a word of the product's, which nobody translates."""
+    name = line.get("dimension")
+    return name if isinstance(name, str) else ""
+
+
+def _choice(line: Mapping[str, Any]) -> str:
+    """By which choices this price was the one: `model: large`."""
+    when = line.get("when")
+    return ", ".join(f"{name}: {value}" for name, value in when.items()) if isinstance(when, dict) else ""
 
 
 def _units(line: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 
 from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,7 +11,9 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.catalog.rate_card import QuantityOutOfBounds, Quote, RatedFeature, UnknownFeature, list_features, quote
+from webapp.billing.plan_of_account import plan_of
+from webapp.catalog.rate_book import DimensionsRefused, QuantityOutOfBounds, Quote, UnknownFeature, quote
+from webapp.catalog.rate_card import RatedFeature, list_features
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import feature_names
 from webapp.database import unit_of_work
@@ -71,7 +74,7 @@ def spend_on_feature() -> ResponseReturnValue:
     try:
         with unit_of_work() as session:
             written = _spend(session, feature=form.get("feature", ""), quantity=quantity, key=key)
-    except (UnknownFeature, QuantityOutOfBounds, ledger.InsufficientCredits):
+    except (UnknownFeature, DimensionsRefused, QuantityOutOfBounds, ledger.InsufficientCredits):
         return _page(form=form, key=secrets.token_urlsafe(16)), 422
     except ledger.IdempotencyKeyReused:
         return _page(form=form, key=secrets.token_urlsafe(16), changed=True), 422
@@ -81,7 +84,7 @@ def spend_on_feature() -> ResponseReturnValue:
 
 
 def _spend(session: Session, *, feature: str, quantity: int, key: str) -> ledger.Written:
-    cost = quote(session, feature=feature, quantity=quantity)
+    cost = _cost(session, feature=feature, quantity=quantity)
     return ledger.spend(
         session,
         account_id=current_user.account_id,
@@ -93,6 +96,12 @@ def _spend(session: Session, *, feature: str, quantity: int, key: str) -> ledger
         pricing=cost.pricing,
         request=["playground", feature, quantity],
     )
+
+
+def _cost(session: Session, *, feature: str, quantity: int) -> Quote:
+    account_id: int = current_user.account_id
+    plan = partial(plan_of, session, account_id=account_id)
+    return quote(session, feature=feature, quantity=quantity, plan=plan)
 
 
 def _page(*, form: dict[str, str], key: str, spent: str | None = None, changed: bool = False) -> str:
@@ -108,7 +117,7 @@ def _page(*, form: dict[str, str], key: str, spent: str | None = None, changed: 
 
 def _read(session: Session, *, form: dict[str, str], key: str, spent: str | None) -> Playground:
     account_id = current_user.account_id
-    features = list_features(session)
+    features = [one for one in list_features(session) if not one.pricing.rates]  # nothing to measure here
     live = show_balance(session, account_id=account_id)
     feature = form.get("feature") or (features[0].key if features else "")
     raw = form.get("quantity", "1").strip()[:40]
@@ -131,8 +140,8 @@ def _read(session: Session, *, form: dict[str, str], key: str, spent: str | None
 
 def _offer(session: Session, *, feature: str, quantity: int) -> tuple[Offer | None, dict[str, str]]:
     try:
-        cost = quote(session, feature=feature, quantity=quantity)
-    except UnknownFeature:
+        cost = _cost(session, feature=feature, quantity=quantity)
+    except (UnknownFeature, DimensionsRefused):
         return None, {"feature": _("There is no such feature.")}
     except QuantityOutOfBounds:
         return None, {"quantity": _("That is more than anybody could pay.")}
