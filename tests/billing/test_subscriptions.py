@@ -165,7 +165,7 @@ def test_a_paid_plan_is_there_when_the_buyer_comes_back(shop: PlanShop, buyer: B
     assert 'data-plan="pro"' in page
     assert 'data-status="active"' in page
     assert "1,000 credits on" in page
-    assert [one.ends_at is None for one in shop.member(buyer).stretches()] == [False, True]
+    assert {one.kind: one.ends_at is None for one in shop.member(buyer).stretches()} == {"free": False, "monthly": True}
     assert_ledger_sound(shop.app)
 
 
