@@ -39,7 +39,7 @@ def test_two_months_bring_grants_ends_and_mails_in_their_order(fresh_app: Flask,
             entries = ledger.entries(session, account_id=member.account_id, limit=10).entries
             assert [entry.kind for entry in reversed(entries)] == ["grant", "expire", "grant", "expire", "grant"]
             mails = session.scalars(select(OutboxRow).where(OutboxRow.job == "send_mail").order_by(OutboxRow.id)).all()
-            assert [row.args["mail"] for row in mails] == ["credits_expiring", "credits_expired"] * 2
+            assert [row.args["mail"] for row in mails] == ["credits_expiring", "credits_granted", "credits_expired"] * 2
             assert all(row.done_at is not None for row in mails)
             verified = session.scalar(select(func.count()).where(JobRun.name == "verify_ledger"))
             assert verified is not None

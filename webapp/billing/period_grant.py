@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from webapp import ledger
+from webapp import ledger, outbox
 from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod, payment_for
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.plan_reversals import follow_up
@@ -88,9 +88,24 @@ def grant_period(
     for one in (row, _following(session, row)):
         if one is not None:
             _carry_over_into(session, one, actor=actor)
+    _tell(session, entitlement, row, now=now)
     follow_up(session, account_id=entitlement.account_id)  # its payment may have gone back before
     log.info("period_granted", entitlement=entitlement.id, period=period.number, credits=amount)
     return row
+
+
+def _tell(session: Session, entitlement: Entitlement, row: EntitlementPeriod, *, now: datetime) -> None:
+    """The person hears of new credits that can still be spent; not of the first ones, which a page has shown."""
+    ends = expires_at(entitlement, entitlement.period(row.number))
+    if row.number == 0 or row.grant_id is None or (ends is not None and ends <= now):
+        return
+    args = {
+        "mail": "credits_granted",
+        "user_id": entitlement.user_id,
+        "account_id": row.account_id,
+        "grants": [[row.grant_id, row.credits]],
+    }
+    outbox.put(session, job="send_mail", key=f"credits-granted:{row.account_id}:{row.grant_id}", args=args)
 
 
 def expires_at(entitlement: Entitlement, period: Period) -> datetime | None:
