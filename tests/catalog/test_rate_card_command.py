@@ -165,13 +165,14 @@ model = "volume"
 unit_size = 10
 rounding = "up"
 tiers = [{ up_to = 10, credits = 9 }, { credits = 7 }]
-variants = [{ when = { plan = "pro" }, model = "flat", credits = 1 }]
+variants = [{ when = { z = "1", plan = "pro", aaaaaa = "2" }, model = "flat", credits = 1 }]
 [features.chat-message]
 model = "dimensions"
 rounding = "half_up"
 rates = [{ dimension = "input_tokens", credits = 3, unit_size = 1000 }, { dimension = "images", credits = 8 }]
 """)
     assert run("publish", file).exit_code == 0
+    assert "Version 2 says the same" in run("publish", file).stdout
     page = fresh_app.test_client().get("/pricing").text
     words = " ".join(re.sub(r"<[^>]*>", "", page).split())
     assert "5 credits, whatever the quantity" in words

@@ -39,7 +39,7 @@ def pricing_from(terms: Mapping[str, Any]) -> Pricing:
     rates = tuple(DimensionRate(**rate) for rate in terms.get("rates", ()))
     variants = tuple(
         Variant(
-            when=tuple(one["when"].items()),
+            when=_in_order(one["when"]),
             pricing=pricing_from({word: value for word, value in one.items() if word != "when"}),
         )
         for one in terms.get("variants", ())
@@ -253,7 +253,12 @@ def _variant(raw: Any, where: str, findings: list[Finding]) -> Variant | None:
     if not isinstance(pricing, Pricing):
         findings += pricing
         return None
-    return Variant(when=tuple(when.items()), pricing=pricing) if when else None
+    return Variant(when=_in_order(when), pricing=pricing) if when else None
+
+
+def _in_order(when: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """By name, for the database keeps no order, and the same price must be equal to itself."""
+    return tuple(sorted(when.items()))
 
 
 def _unreachable(pricing: Pricing, where: str) -> list[Finding]:
