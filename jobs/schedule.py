@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jobs.check_plans import check_plans
 from jobs.check_purchases import check_purchases
 from jobs.expire_due import expire_due
+from jobs.grant_campaigns import grant_campaigns
 from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
 from jobs.seal_ledger import seal_ledger
@@ -35,6 +36,7 @@ SCHEDULE = (
     Periodic(job=sweep_outbox, every_seconds=10, timeout_seconds=60),
     Periodic(job=expire_due, every_seconds=60),
     Periodic(job=grant_due, every_seconds=60, timeout_seconds=600),
+    Periodic(job=grant_campaigns, every_seconds=600, timeout_seconds=1800),
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
     Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
     Periodic(job=warn_expiring, every_seconds=3600, timeout_seconds=1800),

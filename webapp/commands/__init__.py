@@ -5,6 +5,7 @@ from flask import Flask
 from webapp.commands import (
     account,
     api_key,
+    campaign,
     database,
     jobs,
     ledger,
@@ -35,6 +36,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(purchase.purchase_group)
     app.cli.add_command(rate_card.rate_card_group)
+    app.cli.add_command(campaign.campaign_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)
