@@ -142,16 +142,26 @@ def test_preview_of_a_subscription_that_is_not_there_yet(sandbox: Sandbox, half_
         sandbox.api.invoices.create_preview({"subscription": half_used.id})
 
 
-def test_failed_payment_of_an_upgrade_can_be_refused_whole(sandbox: Sandbox, half_used: Any) -> None:
-    bad = sandbox.api.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": half_used.customer})
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("pm_card_chargeCustomerFail", "card_declined"),
+        ("pm_card_authenticationRequired", "subscription_payment_intent_requires_action"),
+    ],
+)
+def test_failed_payment_of_an_upgrade_can_be_refused_whole(
+    sandbox: Sandbox, half_used: Any, method: str, code: str
+) -> None:
+    bad = sandbox.api.payment_methods.attach(method, {"customer": half_used.customer})
     asked = {
         **change(half_used, monthly(sandbox, amount=3_000)),
         "default_payment_method": bad.id,
         "proration_behavior": "always_invoice",
         "payment_behavior": "error_if_incomplete",
     }
-    with pytest.raises(stripe.CardError):
+    with pytest.raises(stripe.CardError) as refused:
         sandbox.api.subscriptions.update(half_used.id, asked)
+    assert refused.value.code == code
     after = sandbox.api.subscriptions.retrieve(half_used.id)
     assert (after.status, after["items"].data[0].price.unit_amount) == ("active", 1_000)
     assert len(invoices_of(sandbox, half_used)) == 1

@@ -8,7 +8,7 @@ from typing import Any
 from webapp.stripe_sandbox.charging import decline_error
 from webapp.stripe_sandbox.collecting import collect, intent_of, method_for
 from webapp.stripe_sandbox.discounts import Chosen, start_discounts, without_used
-from webapp.stripe_sandbox.errors import StripeError
+from webapp.stripe_sandbox.errors import StripeError, card_declined
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.invoice_lines import full_line, make_line, name_of, trial_line
@@ -135,9 +135,20 @@ def collect_first(store: Store, subscription: Stored, invoice: Stored, *, behavi
         )
     status = collect(store, invoice, method=method, off_session=off_session)
     if status not in ("succeeded", "processing") and behavior == "error_if_incomplete":
-        error = decline_error(intent_of(store, invoice))
+        intent = intent_of(store, invoice)
+        error = _asks_for_more(intent) if status == "requires_action" else decline_error(intent)
         error.kept = False
         raise error
+
+
+def _asks_for_more(intent: Stored) -> StripeError:
+    """https://docs.stripe.com/error-codes#subscription-payment-intent-requires-action"""
+    return card_declined(
+        "subscription_payment_intent_requires_action",
+        "Payment for this subscription requires additional user action before it can be completed successfully. "
+        "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`.",
+        more={"payment_intent": snapshot(intent.data)},
+    )
 
 
 def apply_change(
