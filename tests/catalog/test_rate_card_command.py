@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from click.testing import Result
@@ -12,6 +14,7 @@ from sqlalchemy import func, select
 
 from webapp import clock, ledger
 from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.pricing import Pricing
 from webapp.catalog.rate_book import quote
 from webapp.catalog.rate_card import RateCard, rate_card_in_force
 from webapp.catalog.rate_card_versions import EffectiveInThePast, NoSuchVersion, prices_of, publish_card
@@ -179,3 +182,15 @@ rates = [{ dimension = "input_tokens", credits = 3, unit_size = 1000 }, { dimens
     assert "1 credit per started 1,000, at least 3" in words
     assert "from 7 credits per 10, with other choices another price" in words
     assert "3 credits per 1,000 (input_tokens) + 8 credits (images)" in words
+
+
+def test_publishing_at_once_gives_each_a_version_of_its_own(run: Run, fresh_app: Flask) -> None:
+    start = Barrier(4)
+
+    def publish(credits: int) -> int:
+        with fresh_app.app_context(), unit_of_work() as session:
+            start.wait()
+            return publish_card(session, prices={"image": Pricing(model="flat", credits=credits)}).version
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(publish, range(1, 5))) == [2, 3, 4, 5]
