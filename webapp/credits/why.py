@@ -60,6 +60,7 @@ class Why:
     hold: ledger.Hold | None
     actor: str
     story: str
+    next_entry: Entry | None
     carried_over: str
     rate_card_version: int | None
 
@@ -99,7 +100,8 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
             [Piece(amount=one.credits, label=shorten(_line_label(one), 40), tint=4) for one in lines if one.credits]
         ),
         halves=lay([Piece(amount=s.credits, label=shorten(s.name, 40), tint=s.tint) for s in slices]),
-        about=about or next_entry,
+        about=about,
+        next_entry=next_entry,
         hold=hold,
         actor=actor_name(entry.actor, own=own_actor),
         story=story_of(entry),
