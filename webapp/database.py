@@ -75,6 +75,19 @@ def retried(work: Callable[[Session], Answer]) -> Answer:
     return try_again(attempt)
 
 
+@contextmanager
+def undone(session: Session) -> Iterator[None]:
+    """To see what something would do: all that is written inside is undone at the end (a savepoint).
+
+    What it locked stays locked until the database transaction ends.
+    """
+    savepoint = session.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
 def try_again(attempt: Callable[[], Answer], *, when: Callable[[DBAPIError], bool] | None = None) -> Answer:
     """What `attempt()` returns, tried up to ATTEMPTS times while it fails in a way that `when` says will pass.
 

@@ -108,8 +108,8 @@ def test_nonsense_does_not_move_the_clock(shop: Shop, duration: str) -> None:
 
 
 def test_a_periodic_job_runs_by_name(shop: Shop) -> None:
-    assert run(shop.app, "jobs", "once", "sweep_outbox").exit_code == 0
-    assert "expire_due" in run(shop.app, "jobs", "once", "nothing").output
+    assert run(shop.app, "jobs", "run", "sweep_outbox").exit_code == 0
+    assert "expire_due" in run(shop.app, "jobs", "run", "nothing").output
 
 
 def test_the_first_upgrade_fills_an_empty_shop_and_later_ones_leave_it_alone(fresh_app: Flask) -> None:

@@ -10,6 +10,7 @@ from webapp.billing.purchase import Purchase
 from webapp.billing.purchase_reversals import gone, paid_grant
 from webapp.billing.refunding import ExceedsPayment, left_minor
 from webapp.billing.take_back import Gone, take_back
+from webapp.database import undone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,12 @@ class RefundQuote:
 def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | None = None) -> RefundQuote:
     """What refunding `amount_minor` would do; None: the price of what is unspent.
 
-    The ledger itself does it, and it is undone again (a savepoint): nothing is written. Locks the account until the
+    The ledger itself does it, and it is undone again: nothing is written. Locks the account until the
     end of the database transaction. Raises NotRefundable, ExceedsPayment.
     """
     left = left_minor(session, purchase=purchase)
     paid = paid_grant(purchase)
-    savepoint = session.begin_nested()
-    try:
+    with undone(session):
         ledger.expire_account(session, account_id=paid.account_id)
         grant = ledger.get_grant(session, account_id=paid.account_id, grant_id=paid.grant_id)
         before = ledger.balance(session, account_id=paid.account_id)
@@ -65,8 +65,6 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
         entry = take_back(session, paid=paid, before=now, now=then) if amount else None
         after = ledger.balance(session, account_id=paid.account_id)
         later = ledger.get_grant(session, account_id=paid.account_id, grant_id=paid.grant_id)
-    finally:
-        savepoint.rollback()
     taken = grant.remaining - later.remaining
     debt = -(entry.amount if entry else 0) - taken
     return RefundQuote(

@@ -18,7 +18,7 @@ CREATE TABLE ledger.seals (
     key_id text NOT NULL
 );
 COMMENT ON COLUMN ledger.seals.accounts IS 'how many heads it covers';
-COMMENT ON COLUMN ledger.seals.digest IS 'sha256 over its heads by account_id, a line "account_id:seq:head in hex" each';
+COMMENT ON COLUMN ledger.seals.digest IS 'sha256 of its heads by account_id: a line "account_id:seq:head in hex" each';
 COMMENT ON COLUMN ledger.seals.previous IS 'the hmac of the seal before, or nothing';
 COMMENT ON COLUMN ledger.seals.hmac IS 'over number, sealed_at, accounts, digest and previous; its key is not in here';
 COMMENT ON COLUMN ledger.seals.key_id IS 'which key: the first 16 hex digits of its sha256';
