@@ -74,7 +74,7 @@ def _placeholders_fit(message: Message, form: str) -> bool:
     """Each named one of the source, and no other; a plural form may leave out the number that it spells."""
     wanted = _names(_source(message)) | (_names(message.id[1]) if isinstance(message.id, tuple) else set())
     has = _names(form)
-    spelt = {"num", "number", "credits", "count"} if isinstance(message.id, tuple) else set()
+    spelt = {"num", "number", "amount", "credits", "count"} if isinstance(message.id, tuple) else set()
     stray = "%" in _PLACEHOLDER.sub("", form) and message.python_format
     return has <= wanted and wanted - has <= spelt and not stray
 
