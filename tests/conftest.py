@@ -179,6 +179,14 @@ def _with_role(url: str, role: str) -> str:
 # ---------------------------------------------------------------- fixtures
 
 
+@pytest.fixture(autouse=True)
+def clock_of_no_other_test() -> None:
+    """The clock is one a process, and the test before may have moved that of another database."""
+    from webapp import clock
+
+    clock.forget()
+
+
 @pytest.fixture(scope="session")
 def server_addresses(request: pytest.FixtureRequest) -> tuple[str, str, Path]:
     """Maintenance URL, Redis URL of this worker, and a folder for this worker."""

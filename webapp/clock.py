@@ -23,8 +23,14 @@ def follow(session: Session | Connection, *, movable: bool, at_once: bool = Fals
     """
     global _ahead, _read_at
     if not movable:
-        _ahead = timedelta(0)
+        forget()
         return
     if at_once or time.monotonic() - _read_at > _FRESH_SECONDS:
         _ahead = session.execute(text("SELECT ledger.clock_ahead()")).scalar_one()
         _read_at = time.monotonic()
+
+
+def forget() -> None:
+    """`now()` is the system's until `follow` reads the ledger's clock again."""
+    global _ahead, _read_at
+    _ahead, _read_at = timedelta(0), float("-inf")

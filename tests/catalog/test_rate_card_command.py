@@ -105,7 +105,7 @@ def test_a_version_published_ahead_waits_for_its_time_and_another_may_come_befor
     try:
         assert cost(fresh_app, "image") == 10
     finally:
-        clock.follow(None, movable=False)  # type: ignore[arg-type]
+        clock.forget()
 
 
 def test_a_feature_that_is_left_out_has_no_price_any_more(run: Run, draft: Path, fresh_app: Flask) -> None:

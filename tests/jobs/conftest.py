@@ -57,4 +57,4 @@ def works(private_servers: Servers, make_app: Callable[..., Flask]) -> Iterator[
         works.redis.flushall()
         yield works
         works.stop_all()
-    clock.follow(None, movable=False)  # type: ignore[arg-type]
+    clock.forget()

@@ -25,7 +25,7 @@ def member(fresh_app: Flask) -> Iterator[Member]:
     member = make_member(fresh_app)
     take_free(member)
     yield member
-    clock.follow(None, movable=False)  # type: ignore[arg-type]
+    clock.forget()
 
 
 def test_two_months_bring_grants_ends_and_mails_in_their_order(fresh_app: Flask, member: Member) -> None:

@@ -166,7 +166,7 @@ def simulate(app: Flask, servers: TestServers, *, days: list[int], seed: int) ->
         years.live()
         years.check()
     finally:
-        clock.follow(None, movable=False)  # type: ignore[arg-type]
+        clock.forget()
 
 
 def test_three_years_of_the_hard_days_in_six_zones(fresh_app: Flask, fresh_database: TestServers) -> None:
