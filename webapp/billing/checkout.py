@@ -161,12 +161,7 @@ def open_checkout(session: Session, *, purchase_id: int, email: str | None, base
             options={"idempotency_key": f"purchase:{purchase.id}:{purchase.external_id}"},
         )
     purchase = lock_purchase(session, purchase_id=purchase_id)
-    if purchase.stripe_session_id is None:
-        purchase.stripe_session_id = made.id
-        purchase.checkout_url = made.url
-        purchase.version += 1
-        if purchase.state == "new":
-            purchase.state = "open"
+    purchase.note_session(made.id, url=made.url)
     return purchase
 
 

@@ -5,12 +5,13 @@ from datetime import datetime
 from sqlalchemy import BigInteger, DateTime, Identity, Integer, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from webapp.billing.paid_on_a_page import PaidOnAPage
 from webapp.extensions import Base
 
 OPEN_STATES = ("new", "open", "pending")
 
 
-class PlanOrder(Base):
+class PlanOrder(PaidOnAPage, Base):
     """One checkout of one plan: a subscription (`billed` monthly or yearly) or one payment for life (once).
 
     The snapshot is guarded by a trigger. `state`: new (Stripe does not know it yet), open (on the pay page), pending
@@ -23,9 +24,7 @@ class PlanOrder(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     user_id: Mapped[int] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
-    external_id: Mapped[str] = mapped_column(Text)
     intent: Mapped[str] = mapped_column(Text)
-    mode: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
     plan_name: Mapped[str] = mapped_column(Text)
     shown_name: Mapped[str] = mapped_column(Text)
@@ -37,11 +36,7 @@ class PlanOrder(Base):
     return_to: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
-    state: Mapped[str] = mapped_column(Text, default="new")
     reason: Mapped[str | None] = mapped_column(Text)
-    version: Mapped[int] = mapped_column(BigInteger, default=0)
-    stripe_session_id: Mapped[str | None] = mapped_column(Text)
-    checkout_url: Mapped[str | None] = mapped_column(Text)
     stripe_subscription_id: Mapped[str | None] = mapped_column(Text)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(Text)
     paid_minor: Mapped[int | None] = mapped_column(BigInteger)

@@ -4,12 +4,18 @@ Numbers 8 and 11 of the ledger's list are about the application's tables, which 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from webapp import clock
 from webapp.billing import plan_proof
+from webapp.database import sqlalchemy_url
+from webapp.ledger.proof.facts import Finding
+
+# Retries take about an hour; what is a day old and not parked was forgotten.
+UNDONE_LIMIT = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,3 +143,14 @@ def violations(session: Session, *, undone_since: datetime, account_id: int | No
     if account_id is None:
         rows += session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings()
     return [Violation(**row) for row in rows]
+
+
+def findings(url: str, *, account_id: int | None = None) -> list[Finding]:
+    """`violations` in the words of the ledger's proof, read through `url`: the owner's, whose statements may last."""
+    engine = create_engine(sqlalchemy_url(url))
+    try:
+        with Session(engine) as session:
+            found = violations(session, undone_since=clock.now() - UNDONE_LIMIT, account_id=account_id)
+    finally:
+        engine.dispose()
+    return [Finding(invariant=v.invariant, account_id=v.account_id, seq=None, detail=v.detail) for v in found]

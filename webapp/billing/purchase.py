@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, DateTime, Identity, Integer, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from webapp.billing.paid_on_a_page import PaidOnAPage
 from webapp.catalog.validity import Validity
 from webapp.extensions import Base
 
 OPEN_STATES = ("new", "open", "pending")
 
 
-class Purchase(Base):
+class Purchase(PaidOnAPage, Base):
     """One payment for one package. The snapshot is guarded by a trigger: it never changes.
 
     `state`: new (Stripe does not know it yet), open (on the pay page), pending (a delayed payment is on its way),
@@ -26,9 +27,7 @@ class Purchase(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
-    external_id: Mapped[str] = mapped_column(Text)
     intent: Mapped[str] = mapped_column(Text)
-    mode: Mapped[str] = mapped_column(Text)
     package: Mapped[str] = mapped_column(Text)
     package_name: Mapped[str] = mapped_column(Text)
     shown_name: Mapped[str] = mapped_column(Text)
@@ -43,11 +42,7 @@ class Purchase(Base):
     cancel_url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
-    state: Mapped[str] = mapped_column(Text, default="new")
     reason: Mapped[str | None] = mapped_column(Text)
-    version: Mapped[int] = mapped_column(BigInteger, default=0)
-    stripe_session_id: Mapped[str | None] = mapped_column(Text)
-    checkout_url: Mapped[str | None] = mapped_column(Text)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(Text)
     receipt_url: Mapped[str | None] = mapped_column(Text)
     grant_id: Mapped[int | None] = mapped_column(BigInteger)

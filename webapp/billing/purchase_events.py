@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from webapp.billing.fulfilment import settle_purchase
+from webapp.billing.paid_on_a_page import adopt
 from webapp.billing.payment import find_session_of
 from webapp.billing.purchase import Purchase, find_by_payment_intent, find_by_session
 from webapp.billing.purchase_reversals import parked_dispute
@@ -42,27 +43,7 @@ def _settle(session: Session, purchase: Purchase | None, *, look_for: Collection
 def _of_session(session: Session, thing: dict[str, Any]) -> Purchase | None:
     session_id = str(thing.get("id"))
     found = find_by_session(session, session_id=session_id)
-    return found if found is not None else _adopt(session, session_id, thing)
-
-
-def _adopt(session: Session, session_id: str, thing: dict[str, Any]) -> Purchase | None:
-    """The purchase whose Checkout Session was made although its answer never reached us.
-
-    The session's own words are only a hint: `settle_purchase` compares all of it with the snapshot.
-    """
-    metadata = thing.get("metadata")
-    reference = str(metadata.get("purchase", "")) if isinstance(metadata, dict) else ""
-    if not reference.isascii() or not reference.isdecimal() or len(reference) > 18:
-        return None
-    purchase = session.get(Purchase, int(reference), with_for_update=True, populate_existing=True)
-    if purchase is None or purchase.external_id != thing.get("client_reference_id"):
-        return None
-    if purchase.stripe_session_id is None:
-        purchase.stripe_session_id = session_id
-        purchase.version += 1
-        if purchase.state == "new":
-            purchase.state = "open"
-    return purchase if purchase.stripe_session_id == session_id else None
+    return found or adopt(session, Purchase, named="purchase", session_id=session_id, thing=thing)
 
 
 def _of_payment_intent(session: Session, payment_intent_id: object) -> Purchase | None:

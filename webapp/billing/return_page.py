@@ -1,18 +1,19 @@
 """Coming back from Stripe: what became of the payment, settled by the same function as the events."""
 
 import re
+from functools import partial
 
 import structlog
 from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.fulfilment import settle_purchase
+from webapp.billing.outcome import MOST_POLLS, ask_stripe, next_poll, outcome_of
 from webapp.billing.purchase import Purchase, find_by_session
-from webapp.billing.stripe_api import PaymentsUnavailable, mode
+from webapp.billing.stripe_api import mode
 from webapp.billing.subscribe_page import come_back as come_back_from_plan
 from webapp.database import unit_of_work
 from webapp.people.signed_in import htmx_asks
@@ -21,21 +22,7 @@ log = structlog.get_logger()
 
 blueprint = Blueprint("checkout_return", __name__)
 
-# The page looks every two seconds for two minutes, then leaves it to the buyer to look again.
-MOST_POLLS = 60
-# Most looks read our own row, which the events change; every fifth asks Stripe.
-ASK_STRIPE_EVERY = 5
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
-
-OUTCOMES = {
-    "fulfilled": "success",
-    "pending": "pending",
-    "failed": "failed",
-    "expired": "expired",
-    "parked": "parked",
-    "open": "cancelled",
-    "new": "cancelled",
-}
 
 
 @blueprint.get("/checkout/return")
@@ -52,7 +39,7 @@ def come_back() -> ResponseReturnValue:
     if purchase_id is None:
         outcome = come_back_from_plan(session_id, max(polls, 0))
         return outcome if outcome is not None else abort(404)
-    asked = polls % ASK_STRIPE_EVERY == 0 and _settle(purchase_id)
+    asked = ask_stripe(partial(settle_purchase, purchase_id=purchase_id), polls=polls, purchase=purchase_id)
     with unit_of_work() as session:
         purchase = session.get_one(Purchase, purchase_id)
         return _render(session, purchase, polls=max(polls, 0), asked=asked)
@@ -73,21 +60,8 @@ def _belongs_to_reader(purchase: Purchase) -> bool:
     return bool(purchase.user_id == current_user.id) and purchase.mode == mode()
 
 
-def _settle(purchase_id: int) -> bool:
-    """Whether Stripe could be asked; if not, events and reconciliation settle it later."""
-    try:
-        with unit_of_work() as session:
-            settle_purchase(session, purchase_id=purchase_id)
-    except (PaymentsUnavailable, OperationalError) as error:
-        log.warning("return_page_could_not_settle", purchase=purchase_id, error=str(error))
-        return False
-    return True
-
-
 def _render(session: Session, purchase: Purchase, *, polls: int, asked: bool) -> str:
-    outcome = OUTCOMES[purchase.state]
-    if outcome == "cancelled" and not asked:
-        outcome = "pending"  # the buyer may well have paid: say no more than what is known
+    outcome = outcome_of(purchase.state, asked=asked)
     grant = balance = None
     if purchase.grant_id is not None:
         grant = ledger.get_grant(session, account_id=purchase.account_id, grant_id=purchase.grant_id)
@@ -100,5 +74,5 @@ def _render(session: Session, purchase: Purchase, *, polls: int, asked: bool) ->
         outcome=outcome,
         grant=grant,
         balance=balance,
-        next_poll=polls + 1 if outcome == "pending" and polls < MOST_POLLS else None,
+        next_poll=next_poll(outcome, polls=polls),
     )

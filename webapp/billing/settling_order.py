@@ -1,7 +1,5 @@
 """From the checkout of a plan to being on it, exactly once, whoever notices it first."""
 
-from typing import Any
-
 import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -64,27 +62,6 @@ def differences(order: PlanOrder, payment: OrderPayment, *, livemode: bool) -> l
     if order.trial_days == 0:
         expected.append(("amount", order.price_minor, payment.subtotal_minor))
     return [f"{name}: {found!r} instead of {wanted!r}" for name, wanted, found in expected if wanted != found]
-
-
-def adopt_order(session: Session, *, session_id: str, thing: dict[str, Any]) -> PlanOrder | None:
-    """The order whose Checkout Session was made although its answer never reached us.
-
-    The session's own words are only a hint: `settle_order` compares all of it with the snapshot.
-    """
-    metadata = thing.get("metadata")
-    reference = str(metadata.get("plan_order", "")) if isinstance(metadata, dict) else ""
-    if not reference.isascii() or not reference.isdecimal() or len(reference) > 18:
-        return None
-    order = session.get(PlanOrder, int(reference), with_for_update=True, populate_existing=True)
-    if order is None or order.external_id != thing.get("client_reference_id"):
-        return None
-    if order.stripe_session_id is None:
-        order.stripe_session_id = session_id
-        order.version += 1
-        if order.state == "new":
-            order.state = "open"
-        session.flush()
-    return order if order.stripe_session_id == session_id else None
 
 
 def check_open_orders(session: Session, *, limit: int) -> int:

@@ -2,13 +2,13 @@
 
 import re
 import secrets
+from functools import partial
 
 import structlog
 from flask import Blueprint, abort, current_app, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
@@ -16,6 +16,7 @@ from webapp.billing.checkout import CurrencyNotOffered
 from webapp.billing.currency import choose_currency
 from webapp.billing.entitlement import running
 from webapp.billing.free_plan import HasBetterPlan, start_free
+from webapp.billing.outcome import ask_stripe, next_poll, outcome_of
 from webapp.billing.plan_order import PlanOrder, find_order_by_session
 from webapp.billing.settling_order import settle_order
 from webapp.billing.stripe_api import PaymentsUnavailable, mode
@@ -46,17 +47,6 @@ log = structlog.get_logger()
 blueprint = Blueprint("subscribe", __name__)
 
 _INTENT = re.compile(r"[A-Za-z0-9_-]{16,64}")
-MOST_POLLS = 60
-ASK_STRIPE_EVERY = 5
-OUTCOMES = {
-    "fulfilled": "success",
-    "pending": "pending",
-    "failed": "failed",
-    "expired": "expired",
-    "parked": "parked",
-    "open": "cancelled",
-    "new": "cancelled",
-}
 
 
 @blueprint.get("/plans/<code>/subscribe")
@@ -135,12 +125,10 @@ def come_back(session_id: str, polls: int) -> ResponseReturnValue | None:
         if order is None or not _belongs_to_reader(order):
             return None
         order_id = order.id
-    asked = polls % ASK_STRIPE_EVERY == 0 and _settle(order_id)
+    asked = ask_stripe(partial(settle_order, order_id=order_id), polls=polls, order=order_id)
     with unit_of_work() as session:
         order = session.get_one(PlanOrder, order_id)
-        outcome = OUTCOMES[order.state]
-        if outcome == "cancelled" and not asked:
-            outcome = "pending"  # the buyer may well have paid: say no more than what is known
+        outcome = outcome_of(order.state, asked=asked)
         found = running(session, account_id=order.account_id, mode=order.mode, now=ledger.now(session))
         part = htmx_asks()
         return render_template(
@@ -150,19 +138,8 @@ def come_back(session_id: str, polls: int) -> ResponseReturnValue | None:
             outcome=outcome,
             entitlement=next((one for one in found if one.plan == order.plan), None),
             balance=ledger.balance(session, account_id=order.account_id),
-            next_poll=polls + 1 if outcome == "pending" and polls < MOST_POLLS else None,
+            next_poll=next_poll(outcome, polls=polls),
         )
-
-
-def _settle(order_id: int) -> bool:
-    """Whether Stripe could be asked; if not, events and the checks settle it later."""
-    try:
-        with unit_of_work() as session:
-            settle_order(session, order_id=order_id)
-    except (PaymentsUnavailable, OperationalError) as error:
-        log.warning("return_page_could_not_settle", order=order_id, error=str(error))
-        return False
-    return True
 
 
 def _take_free(session: Session, plan: Plan) -> ResponseReturnValue:

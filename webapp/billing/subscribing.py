@@ -149,12 +149,7 @@ def open_plan_checkout(session: Session, *, order_id: int, email: str, base_url:
             options={"idempotency_key": f"plan-order:{order.id}:{order.external_id}"},
         )
     order = lock_order(session, order_id=order_id)
-    if order.stripe_session_id is None:
-        order.stripe_session_id = made.id
-        order.checkout_url = made.url
-        order.version += 1
-        if order.state == "new":
-            order.state = "open"
+    order.note_session(made.id, url=made.url)
     return order
 
 

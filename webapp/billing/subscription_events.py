@@ -3,8 +3,9 @@
 from sqlalchemy.orm import Session
 
 from webapp.billing.following import NotOurs, Unexplained, follow_subscription
-from webapp.billing.plan_order import find_order_by_session
-from webapp.billing.settling_order import adopt_order, settle_order
+from webapp.billing.paid_on_a_page import adopt
+from webapp.billing.plan_order import PlanOrder, find_order_by_session
+from webapp.billing.settling_order import settle_order
 from webapp.billing.stripe_api import mode
 from webapp.billing.stripe_event import Outcome, StripeEvent
 from webapp.billing.subscription_facts import subscription_of_invoice
@@ -15,7 +16,7 @@ def follow_order(session: Session, event: StripeEvent) -> Outcome | None:
     session_id = str(event.thing.get("id"))
     order = find_order_by_session(session, session_id=session_id)
     if order is None:
-        order = adopt_order(session, session_id=session_id, thing=event.thing)
+        order = adopt(session, PlanOrder, named="plan_order", session_id=session_id, thing=event.thing)
     if order is None or order.mode != mode():
         return None
     order = settle_order(session, order_id=order.id)

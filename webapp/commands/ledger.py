@@ -7,21 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from sqlalchemy import create_engine
-from sqlalchemy.orm import Session
 
 from webapp import clock
-from webapp.billing.proof import violations
+from webapp.billing.proof import findings
 from webapp.commands.database import owner_url
 from webapp.config import Settings
-from webapp.database import sqlalchemy_url
 from webapp.ledger.proof.facts import Finding
 from webapp.ledger.proof.parallel import connect, count_entries, verify_accounts, verify_all
 from webapp.ledger.proof.sealed import SealReport, check_seals
@@ -29,8 +26,6 @@ from webapp.ledger.seals import Seal
 from webapp.ledger.verify import Report
 from webapp.sealing import exported_seals, seal_keys
 
-# Retries take about an hour; what is a day old and not parked was forgotten.
-UNDONE_LIMIT = timedelta(days=1)
 HOLDS, LIES, NOT_CHECKED = 0, 1, 2
 
 ledger_group = AppGroup("ledger", help="The ledger: prove that it is right, seal it, rebuild its figures.")
@@ -87,7 +82,7 @@ def verify_command(
     else:
         with _progress(url, sys.stderr.isatty() if progress is None else progress) as tell:
             report = verify_all(url, jobs=jobs, now=now, progress=tell)
-    report.findings += _findings_of_billing(url, account_id=account_id)
+    report.findings += findings(url, account_id=account_id)
     seals = _check_seals(settings, account_id, exported)
     outcome = Outcome(report, seals, time.monotonic() - began)
     outcome.names = _names(url, {finding.account_id for finding in outcome.findings})
@@ -123,17 +118,6 @@ def _progress(url: str, wanted: bool) -> Iterator[Callable[[int], None] | None]:
         return
     with click.progressbar(length=count_entries(url), label="entries", file=sys.stderr) as bar:
         yield bar.update
-
-
-def _findings_of_billing(url: str, *, account_id: int | None) -> list[Finding]:
-    """The invariants between the ledger and the tables that it does not know: purchases, events, the outbox."""
-    engine = create_engine(sqlalchemy_url(url))
-    try:
-        with Session(engine) as session:
-            found = violations(session, undone_since=clock.now() - UNDONE_LIMIT, account_id=account_id)
-    finally:
-        engine.dispose()
-    return [Finding(invariant=v.invariant, account_id=v.account_id, seq=None, detail=v.detail) for v in found]
 
 
 def _check_seals(settings: Settings, account_id: int | None, exported: Path | None) -> SealReport:
