@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
+from tests.billing.plan_shop import PlanShop, buyer, on_plan, plan_grants, shop, start
 from tests.billing.plans import assert_ledger_sound
 from tests.billing.shop import Buyer, at_once
-from tests.billing.test_subscriptions import PlanShop, buyer, on_plan, plan_grants, shop, start
 from webapp.billing.dispute import Dispute
 from webapp.billing.plan_reversals import PlanReversal
 from webapp.billing.proof import violations
