@@ -23,6 +23,17 @@ def advance_clock(session: Session, *, by: timedelta) -> datetime:
     return moment
 
 
+def turn_back(session: Session, *, to: datetime | None) -> datetime:
+    """In this database transaction, and for nobody else, it is `to` from now on; returns the time. In sandbox mode only.
+
+    None is the present, to which time has to be led back before the commit, or that fails. Time goes on meanwhile.
+    Locks the clock's row, so that nobody moves it, until the transaction ends. Raises InvalidRequest when `to` lies in
+    the future or the clock may not move; nothing changed then.
+    """
+    moment: datetime = call(session, text("SELECT ledger.turn_back(:to) AS moment"), {"to": to})["moment"]
+    return moment
+
+
 def clock_can_move(session: Session) -> bool:
     """Whether this database was brought up to date in sandbox mode: what it holds is play money then."""
     answer: bool = session.execute(text("SELECT ledger.clock_can_move()")).scalar_one()

@@ -3,13 +3,13 @@
 CREATE OR REPLACE FUNCTION ledger.now() RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN clock_timestamp() + (SELECT ahead FROM ledger.clock);
+    RETURN clock_timestamp() + (SELECT ahead - back FROM ledger.clock);
 END
 $$;
 
 CREATE OR REPLACE FUNCTION ledger.clock_ahead() RETURNS interval
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ahead FROM ledger.clock
+    SELECT ahead - back FROM ledger.clock
 $$;
 
 -- Whether the owner said at the last upgrade that this is a sandbox; the environment of whoever asks may say otherwise.
@@ -32,6 +32,44 @@ BEGIN
         PERFORM ledger.refuse('TS001', 'the clock can be moved in sandbox mode only', jsonb_build_object('field', 'by'));
     END IF;
     RETURN ledger.now();
+END
+$$;
+
+-- Sandbox only, and for this database transaction alone, in which it is p_to from now on: for a demo that has a past.
+-- Null leads back to the present, and must, before the commit. Nobody else sees that the time was another one here.
+CREATE OR REPLACE FUNCTION ledger.turn_back(p_to timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_back interval := coalesce((SELECT clock_timestamp() + ahead FROM ledger.clock) - p_to, interval '0');
+BEGIN
+    IF v_back < interval '0' THEN
+        PERFORM ledger.refuse('TS001', 'must not lie in the future', jsonb_build_object('field', 'to'));
+    END IF;
+    UPDATE ledger.clock SET back = v_back WHERE movable;
+    IF NOT FOUND THEN
+        PERFORM ledger.refuse('TS001', 'the clock can be moved in sandbox mode only', jsonb_build_object('field', 'to'));
+    END IF;
+    RETURN ledger.now();
+END
+$$;
+
+CREATE OR REPLACE FUNCTION ledger.refuse_past() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT back FROM ledger.clock) <> interval '0' THEN
+        RAISE EXCEPTION 'time must not stay turned back: lead it back to the present before the commit';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Deferred, and such triggers cannot be replaced.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'clock_comes_back') THEN
+        CREATE CONSTRAINT TRIGGER clock_comes_back AFTER UPDATE ON ledger.clock
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.refuse_past();
+    END IF;
 END
 $$;
 
