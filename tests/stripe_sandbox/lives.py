@@ -58,6 +58,18 @@ def save_and_dispute(sandbox: Sandbox) -> None:
     for action, card in (("decline", ""), ("pay", "4000002500003155"), ("authenticate", "4000002500003155")):
         sandbox.press(session, action, card=card)
     sandbox.api.checkout.sessions.expire(sandbox.api.checkout.sessions.create(setup).id)
+    sandbox.set_faults(tax_percent=19)
+    taxed = sandbox.open_session(
+        customer=customer.id,
+        automatic_tax={"enabled": True},
+        customer_update={"address": "auto"},
+        saved_payment_method_options={"payment_method_save": "enabled"},
+    )
+    sandbox.press(taxed, "pay", save_card="1")
+    kept = sandbox.api.payment_methods.list({"customer": customer.id}).data[0]
+    sandbox.api.payment_methods.update(kept.id, {"allow_redisplay": "limited"})
+    sandbox.api.customers.update(customer.id, {"invoice_settings": {"default_payment_method": kept.id}})
+    sandbox.api.payment_methods.detach(kept.id)
     asked = {"amount": 900, "currency": "eur", "payment_method": "pm_card_authenticationRequired", "confirm": True}
     sandbox.api.payment_intents.create(asked)
     asked |= {"payment_method": "pm_card_visa", "capture_method": "manual"}

@@ -51,7 +51,10 @@ def test_card_is_saved_on_request_and_offered_the_next_time(sandbox: Sandbox) ->
     first = sandbox.open_session(customer=customer.id, payment_intent_data={"setup_future_usage": "off_session"})
     sandbox.press(first, "pay")
     saved = sandbox.api.payment_methods.list({"customer": customer.id}).data[0]
-    again = sandbox.open_session(customer=customer.id)
+    assert saved.allow_redisplay == "limited"
+    assert saved.id not in page_of(sandbox.open_session(customer=customer.id))
+    shown = {"allow_redisplay_filters": ["always", "limited"]}
+    again = sandbox.open_session(customer=customer.id, saved_payment_method_options=shown)
     assert saved.id in page_of(again)
     sandbox.press(again, "pay", card=saved.id)
     assert sandbox.api.charges.list().data[0].payment_method == saved.id

@@ -181,7 +181,7 @@ def test_order_that_costs_nothing_needs_no_payment(sandbox: Sandbox) -> None:
     sandbox.press(session, "pay")
     done = sandbox.api.checkout.sessions.retrieve(session.id)
     assert (done.payment_status, done.payment_intent) == ("no_payment_required", None)
-    assert sandbox.event_types() == ["checkout.session.completed"]
+    assert sandbox.event_types() == ["customer.created", "checkout.session.completed"]
 
 
 def test_customer_is_made_only_when_asked_for(sandbox: Sandbox) -> None:

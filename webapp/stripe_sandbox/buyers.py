@@ -23,6 +23,7 @@ class Buyer:
     fails_later: bool = False
     authenticated: bool = False
     refused: Decline | None = None  # declines whatever the card says
+    saves_card: bool = False  # ticked the box, where the session has one
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,26 @@ def method_of(store: Store, session: Stored, buyer: Buyer) -> Stored:
     card = find_card(buyer.card) if buyer.card else GOOD
     if card is None:
         raise StripeError("Your card number is incorrect.", status=402, type="card_error", code="incorrect_number")
-    return make_payment_method(store, card=card, billing=_billing(session))
+    return make_payment_method(
+        store, card=card, billing=_billing(session), redisplay=_redisplay(session, saves_card=buyer.saves_card)
+    )
+
+
+def _redisplay(session: Stored, *, saves_card: bool) -> str:
+    """Whether pay pages may offer the card again: https://support.stripe.com/questions/prefilling-saved-cards-in-checkout"""
+    asked = session.private.get("payment_method_data", {}).get("allow_redisplay")
+    if asked:
+        return str(asked)
+    if saves_card or session.data["mode"] == "setup":
+        return "always"
+    kept = session.data["mode"] == "subscription" or "setup_future_usage" in session.private["payment_intent_data"]
+    return "limited" if kept else "unspecified"
+
+
+def offers_saving(session: dict[str, Any]) -> bool:
+    """Whether the pay page has a box by which the buyer keeps the card."""
+    options = session["saved_payment_method_options"] or {}
+    return session["mode"] != "setup" and options.get("payment_method_save") == "enabled"
 
 
 def delayed_method(store: Store, session: Stored) -> Stored:

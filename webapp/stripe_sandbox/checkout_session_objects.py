@@ -16,12 +16,14 @@ from webapp.stripe_sandbox.resources.checkout_session_params import (
     LONGEST_SECONDS,
     recurring_price,
     require_consistent,
+    require_tax_location,
 )
 from webapp.stripe_sandbox.resources.customers import require_customer
 from webapp.stripe_sandbox.resources.payment_methods import delayed_type
 from webapp.stripe_sandbox.resources.prices import make_inline_price
 from webapp.stripe_sandbox.resources.setup_intents import make_setup_intent
 from webapp.stripe_sandbox.store import Store, Stored, new_id
+from webapp.stripe_sandbox.taxes import tax_items
 
 TYPE = "checkout.session"
 
@@ -31,10 +33,12 @@ def make_session(store: Store, params: dict[str, Any]) -> dict[str, Any]:
     require_consistent(params, now=store.timestamp)
     mode = params["mode"]
     customer = require_customer(store, params["customer"]) if "customer" in params else None
+    require_tax_location(params, customer.data if customer else None)
     trial = bool({"trial_end", "trial_period_days"} & params.get("subscription_data", {}).keys())
     items = _make_items(store, params.get("line_items", []), mode=mode, currency=params.get("currency"), trial=trial)
     session = _new_session(store, params, items=items, customer=customer)
     private = {
+        "payment_method_data": params.get("payment_method_data", {}),
         "items": items,
         "payment_intent_data": params.get("payment_intent_data", {}),
         "subscription_data": params.get("subscription_data", {}),
@@ -63,13 +67,13 @@ def make_session(store: Store, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def discount_session(store: Store, session: Stored, chosen: list[Chosen]) -> None:
-    """These discounts, and no others, are taken off the open session's items and total; saved."""
+    """These discounts, and no others, are taken off the open session's items, and what is left is taxed; saved."""
     items, data = session.private["items"], session.data
     amounts = [item["amount_subtotal"] for item in items]
     taken = spread(store, chosen, amounts, currency=data["currency"])
     for place, item in enumerate(items):
         item["amount_discount"] = sum(shares[place] for shares in taken)
-        item["amount_total"] = item["amount_subtotal"] - item["amount_discount"]
+    data["total_details"]["amount_tax"] = tax_items(store, data, items)
     data["discounts"] = chosen
     data["amount_total"] = sum(item["amount_total"] for item in items)
     data["total_details"]["amount_discount"] = sum(item["amount_discount"] for item in items)

@@ -10,7 +10,7 @@ from webapp.stripe_sandbox.params import Reader, array, shape, text
 from webapp.stripe_sandbox.periods import add_months
 from webapp.stripe_sandbox.resources.coupons import discount_of, redeem, require_coupon
 from webapp.stripe_sandbox.resources.promotion_codes import require_promotion_code, why_not
-from webapp.stripe_sandbox.store import Store, new_id
+from webapp.stripe_sandbox.store import Store, Stored, new_id
 
 TYPE = "discount"
 
@@ -77,11 +77,9 @@ def _shares(off: int, amounts: list[int]) -> list[int]:
     return shares
 
 
-def start_discounts(
-    store: Store, chosen: list[Chosen], *, customer: str | None, subscription: str | None, session: str | None = None
-) -> list[str]:
-    """The discounts exist and their coupons are redeemed once more; their ids."""
-    ids = []
+def redeem_discounts(store: Store, chosen: list[Chosen]) -> list[Stored]:
+    """The coupons, and the codes by which they were found, are redeemed once more; the coupons."""
+    coupons = []
     for one in chosen:
         coupon = require_coupon(store, one["coupon"], param="discounts")
         redeem(store, coupon)
@@ -89,6 +87,16 @@ def start_discounts(
             promotion = require_promotion_code(store, one["promotion_code"], param="discounts")
             promotion.data["times_redeemed"] += 1
             store.save(promotion)
+        coupons.append(coupon)
+    return coupons
+
+
+def start_discounts(
+    store: Store, chosen: list[Chosen], *, customer: str | None, subscription: str | None, session: str | None = None
+) -> list[str]:
+    """The discounts exist and their coupons are redeemed once more; their ids."""
+    ids = []
+    for one, coupon in zip(chosen, redeem_discounts(store, chosen), strict=True):
         months = coupon.data["duration_in_months"] if coupon.data["duration"] == "repeating" else None
         discount = {
             "id": new_id("di"),

@@ -23,6 +23,8 @@ class Faults:
     slow_seconds: float = 0  # how long each API call waits before it is looked at, in real seconds
     rate_limit: int = 0  # how many of the next API calls are answered 429
     drop_answers: int = 0  # how many of the next writes are carried out and never answered
+    tax_percent: float = 0  # what `automatic_tax` comes to where a Checkout Session takes one payment
+    tax_inclusive: bool = False  # whether prices that do not say so have the tax in them already
 
 
 class BadFault(ValueError):
@@ -39,9 +41,10 @@ LIMITS: dict[str, tuple[float, float]] = {
     "slow_seconds": (0, 120),
     "rate_limit": (0, 1_000_000),
     "drop_answers": (0, 1_000_000),
+    "tax_percent": (0, 100),
 }
 WHOLE = ("duplicate", "concurrency", "rate_limit", "drop_answers")
-SWITCHES = ("reorder", "paused", "down")
+SWITCHES = ("reorder", "paused", "down", "tax_inclusive")
 CHOICES = {"after_retries": ("cancel", "unpaid", "past_due")}
 
 

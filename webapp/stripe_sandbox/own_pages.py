@@ -1,5 +1,6 @@
 """How every page of the sandbox is answered: its headers, its language, and which pages it may lead to."""
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,11 +33,17 @@ def texts_for(locale: str | None) -> Texts:
     return choose_texts(locale, preferred=preferred)
 
 
-def saved_cards(store: Store, customer: str | None) -> list[tuple[str, str]]:
-    """`(id, "visa •••• 4242")` for what this customer can pay with again."""
+def saved_cards(
+    store: Store, customer: str | None, *, redisplay: Collection[str] | None = None
+) -> list[tuple[str, str]]:
+    """`(id, "visa •••• 4242")` for what this customer can pay with again; only what `redisplay` lets be shown."""
     if customer is None:
         return []
-    return [(one.id, _shown(one.data)) for one in methods_of(store, customer)]
+    return [
+        (one.id, _shown(one.data))
+        for one in methods_of(store, customer)
+        if redisplay is None or one.data["allow_redisplay"] in redisplay
+    ]
 
 
 def cards_to_try() -> list[Card]:

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from webapp.stripe_sandbox import payments
-from webapp.stripe_sandbox.buyers import Buyer, Outcome
+from webapp.stripe_sandbox.buyers import Buyer, Outcome, offers_saving
 from webapp.stripe_sandbox.charging import NOT_AUTHENTICATED
 from webapp.stripe_sandbox.checkout_session_objects import discount_session
 from webapp.stripe_sandbox.errors import StripeError
@@ -102,6 +102,7 @@ def _try(store: Store, session: Stored, *, action: str, email: str | None) -> Ba
         fails_later=action == "fail_later",
         authenticated=action == "authenticate",
         refused=NOT_AUTHENTICATED if action == "refuse" else None,
+        saves_card=offers_saving(session.data) and "save_card" in request.form,
     )
     declines = action == "decline" and (session.data["amount_total"] != 0 or _takes_card(session))
     outcome = (payments.decline if declines else payments.pay)(store, session, buyer=buyer)
@@ -120,7 +121,7 @@ def _answer(store: Store, session: Stored, outcome: Outcome, buyer: Buyer) -> Ba
     if outcome.complete:
         return redirect(return_url(session.data), code=303)
     if outcome.kind == "authenticate":
-        hidden = {"card": buyer.card, "email": buyer.email or ""}
+        hidden = {"card": buyer.card, "email": buyer.email or ""} | ({"save_card": "1"} if buyer.saves_card else {})
         return page("authenticate", texts, target=f"/c/pay/{session.id}", hidden=hidden, goes_to=_targets(session.data))
     plain = outcome.message == "Your card was declined."
     return _open_page(store, session, problem=texts["declined"] if plain else outcome.message, status=402)
@@ -166,7 +167,7 @@ def _state_page(store: Store, session: Stored) -> BaseResponse:
 def _open_page(store: Store, session: Stored, *, problem: str | None = None, status: int = 200) -> BaseResponse:
     data, texts = session.data, texts_for(session.data["locale"])
     currency = data["currency"] or "usd"
-    discount = data["total_details"]["amount_discount"]
+    discount, tax = data["total_details"]["amount_discount"], data["total_details"]["amount_tax"]
     return page(
         "pay",
         texts,
@@ -176,6 +177,7 @@ def _open_page(store: Store, session: Stored, *, problem: str | None = None, sta
         problem=problem,
         total=texts.money(data["amount_total"] or 0, currency),
         discount=texts.money(-discount, currency) if discount else None,
+        tax=texts.money(tax, currency) if tax else None,
         lines=[
             (
                 item["description"],
@@ -190,10 +192,17 @@ def _open_page(store: Store, session: Stored, *, problem: str | None = None, sta
         asks_email=data["customer"] is None and data["customer_email"] is None,
         known_email=(data["customer_details"] or {}).get("email"),
         delayed=delayed_type(currency).replace("_", " "),
-        saved=saved_cards(store, data["customer"]),
+        saved=saved_cards(store, data["customer"], redisplay=_redisplayed(data)),
+        saving=offers_saving(data),
         cards=cards_to_try(),
         code=request.form.get("promotion_code", ""),
     )
+
+
+def _redisplayed(data: dict[str, Any]) -> list[str]:
+    """Which saved cards the page may offer; only those that may always be shown, unless the session says otherwise."""
+    options = data["saved_payment_method_options"] or {}
+    return options.get("allow_redisplay_filters") or ["always"]
 
 
 def _every(item: dict[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from webapp.stripe_sandbox.buyers import (
     identify_buyer,
     intent_of,
     method_of,
+    offers_saving,
 )
 from webapp.stripe_sandbox.cards import DECLINED
 from webapp.stripe_sandbox.charging import attempt, settle_intent
@@ -26,9 +27,11 @@ from webapp.stripe_sandbox.checkout_modes import (
     settle_subscription,
     subscribe,
 )
+from webapp.stripe_sandbox.discounts import redeem_discounts
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.resources.payment_intents import finish_saving
+from webapp.stripe_sandbox.resources.payment_methods import attach
 from webapp.stripe_sandbox.store import Store, Stored
 
 # what the owed payment will come to, kept in the session's `private`
@@ -113,7 +116,7 @@ def _pay_once(store: Store, session: Stored, buyer: Buyer) -> Outcome:
     free = session.data["amount_total"] == 0
     identify_buyer(store, session, buyer, final=False)
     if free:
-        identify_buyer(store, session, buyer)
+        identify_buyer(store, session, buyer, always=True)
         return Outcome("complete", payment_status="no_payment_required")
     intent = intent_of(store, session)
     method = delayed_method(store, session) if buyer.delayed else method_of(store, session, buyer)
@@ -127,15 +130,24 @@ def _pay_once(store: Store, session: Stored, buyer: Buyer) -> Outcome:
         intent.data["customer"] = session.data["customer"]
         store.save(intent)
         finish_saving(store, intent)
+        if buyer.saves_card and offers_saving(session.data) and method.data["customer"] is None:
+            attach(store, method, customer=session.data["customer"])
     if status == "processing":
         return Outcome("complete", payment_status="unpaid")
     invoice_session(store, session)
     return Outcome("complete", payment_status="paid")
 
 
+def _is_invoiced(session: Stored) -> bool:
+    """Whether the discounts are redeemed by an invoice, now or when a delayed payment has come."""
+    return bool(session.data["invoice_creation"]["enabled"] and session.data["amount_total"] > 0)
+
+
 def _complete(store: Store, session: Stored, *, payment_status: str) -> None:
     """Complete: no pay page any more, and nothing left that time would do but a settlement."""
     session.data |= {"status": "complete", "payment_status": payment_status, "url": None}
     session.due_at = None
+    if session.data["mode"] == "payment" and not _is_invoiced(session):
+        redeem_discounts(store, session.data["discounts"])
     store.save(session)
     emit(store, type="checkout.session.completed", object=session.data)

@@ -26,6 +26,7 @@ from webapp.stripe_sandbox.params import (
     timestamp,
     url,
 )
+from webapp.stripe_sandbox.resources.payment_methods import REDISPLAY
 from webapp.stripe_sandbox.resources.prices import PRICE_DATA
 from webapp.stripe_sandbox.resources.subscription_params import AUTOMATIC_TAX, TRIAL_SETTINGS
 
@@ -87,10 +88,11 @@ FIELDS: dict[str, Reader] = {
         }
     ),
     "payment_method_collection": one_of("always", "if_required"),
+    "payment_method_data": shape({"allow_redisplay": REDISPLAY}),
     "phone_number_collection": shape({"enabled": boolean()}, required=("enabled",)),
     "saved_payment_method_options": shape(
         {
-            "allow_redisplay_filters": array(one_of("always", "limited", "unspecified")),
+            "allow_redisplay_filters": array(REDISPLAY),
             "payment_method_remove": one_of("disabled", "enabled"),
             "payment_method_save": one_of("disabled", "enabled"),
         }
@@ -148,8 +150,29 @@ def require_consistent(params: dict[str, Any], *, now: int) -> None:
         raise exclusive_params("customer", "customer_creation")
     if "customer_update" in params and "customer" not in params:
         raise invalid("`customer_update` can only be used with `customer`.", param="customer_update")
+    saving = params.get("saved_payment_method_options", {}).get("payment_method_save") == "enabled"
+    if saving and "customer" not in params and params.get("customer_creation") != "always":
+        raise invalid(
+            "`saved_payment_method_options[payment_method_save]` can only be used with a customer.",
+            param="saved_payment_method_options[payment_method_save]",
+        )
     _require_line_items(params.get("line_items", []), mode=mode)
     _require_expiry(params.get("expires_at"), now=now)
+
+
+def require_tax_location(params: dict[str, Any], customer: dict[str, Any] | None) -> None:
+    """Raises StripeError where taxes cannot be told because nobody will say where the customer lives."""
+    taxed = params.get("automatic_tax", {}).get("enabled", False)
+    asks = params.get("customer_update", {}).get("address") == "auto"
+    if not taxed or customer is None or customer["address"] is not None or asks:
+        return
+    raise invalid(
+        "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to the"
+        " Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto' to"
+        " save the address entered in Checkout to the Customer.",
+        param="automatic_tax",
+        code="customer_tax_location_invalid",
+    )
 
 
 def _require_fitting(mode: str, params: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ TYPE = "payment_method"
 
 CHECKS = {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"}
 ADDRESS_KEYS = ("city", "country", "line1", "line2", "postal_code", "state")
+REDISPLAY = one_of("always", "limited", "unspecified")
 TOKEN_OF = {"tok_visa": "pm_card_visa", "tok_mastercard": "pm_card_mastercard", "tok_amex": "pm_card_amex"}
 
 # what a buyer would use in this currency when the money takes days
@@ -32,12 +33,13 @@ def make_payment_method(
     card: Card | None = None,
     billing: dict[str, Any] | None = None,
     metadata: dict[str, str] | None = None,
+    redisplay: str = "unspecified",
 ) -> Stored:
     """A payment method of nobody exists; `card` for the type "card" alone."""
     method: dict[str, Any] = {
         "id": new_id("pm"),
         "object": TYPE,
-        "allow_redisplay": "unspecified",
+        "allow_redisplay": redisplay,
         "billing_details": blank_billing() | snapshot(billing or {}),
         "created": store.timestamp,
         "customer": None,
@@ -138,10 +140,15 @@ def attach(store: Store, method: Stored, *, customer: str, set_up: bool = False)
         return
     if method.data["customer"] is not None:
         raise refused("The payment method you provided has already been attached to a customer.")
+    if method.private.get("detached"):
+        raise refused(
+            "This PaymentMethod was previously used without being attached to a Customer or was detached from a"
+            " Customer, and may not be used again."
+        )
     card = card_of(method)
     if card and card.decline and not card.attachable:
         raise card_declined(card.decline[0], card.decline[2], decline_code=card.decline[1])
-    method.data |= {"customer": customer, "allow_redisplay": "limited"}
+    method.data["customer"] = customer
     store.save(method)
     emit(store, type="payment_method.attached", object=method.data)
 
@@ -172,9 +179,14 @@ def _create(call: Call) -> dict[str, Any]:
 
 def _update(call: Call) -> dict[str, Any]:
     stored = found(call, type=TYPE, param="payment_method", lock=True)
+    if stored.data["customer"] is None:
+        raise refused(
+            "You must save this PaymentMethod to a customer before you can update it.", code="resource_missing"
+        )
     for key in ("metadata", "billing_details"):
         if key in call.params:
             stored.data[key] = merge_metadata(stored.data[key], call.params[key])
+    stored.data["allow_redisplay"] = call.params.get("allow_redisplay", stored.data["allow_redisplay"])
     call.store.save(stored)
     emit(call.store, type="payment_method.updated", object=stored.data)
     return stored.data
@@ -197,6 +209,7 @@ def _detach(call: Call) -> dict[str, Any]:
     if owner is None:
         raise refused("The payment method you provided is not attached to a customer so detachment is impossible.")
     method.data["customer"] = None
+    method.private["detached"] = True
     call.store.save(method)
     customer = call.store.require("customer", owner)
     if customer.data["invoice_settings"]["default_payment_method"] == method.id:
@@ -241,10 +254,20 @@ OPERATIONS: tuple[Operation, ...] = (
     create(
         "/v1/payment_methods",
         _create,
-        {"billing_details": BILLING, "card": CARD, "metadata": metadata(), "type": TYPES},
+        {
+            "allow_redisplay": REDISPLAY,
+            "billing_details": BILLING,
+            "card": CARD,
+            "metadata": metadata(),
+            "type": TYPES,
+        },
         required=("type",),
     ),
-    create("/v1/payment_methods/<id>", _update, {"billing_details": BILLING, "metadata": metadata()}),
+    create(
+        "/v1/payment_methods/<id>",
+        _update,
+        {"allow_redisplay": REDISPLAY, "billing_details": BILLING, "metadata": metadata()},
+    ),
     create(
         "/v1/payment_methods/<id>/attach", _attach, {"customer": text(max_length=255)}, required=("customer",)
     ),
