@@ -2,20 +2,15 @@
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from tests.billing.shop import Buyer, Shop
-from tests.conftest import TestServers
 from webapp import ledger
-from webapp.billing.purchase import Purchase
 from webapp.catalog.package import list_packages
 from webapp.database import unit_of_work
-from webapp.people.user import User
-from webapp.seed import ADA, ADMIN, FREE, NotASandbox, seed_demo
 
 
 def run(app: Flask, *arguments: str) -> Result:
@@ -127,56 +122,3 @@ def test_the_first_upgrade_fills_an_empty_shop_and_later_ones_leave_it_alone(fre
     assert on_sale() == ["starter", "standard", "enterprise"]
     assert run(fresh_app, "seed", "catalog").exit_code == 0
     assert on_sale() == ["starter", "standard", "premium", "enterprise"]
-
-
-def test_the_demo_is_seeded_once(fresh_app: Flask) -> None:
-    assert seed_demo(fresh_app) == [ADMIN, ADA, FREE]
-
-    def picture() -> list[tuple[str, str | None, int, int]]:
-        with fresh_app.app_context(), unit_of_work() as session:
-            people = session.scalars(select(User).order_by(User.id)).all()
-            balances = [ledger.balance(session, account_id=person.account_id) for person in people]
-            return [(p.email, p.role, b.balance, b.seq) for p, b in zip(people, balances, strict=True)]
-
-    before = picture()
-    assert [(email, role) for email, role, _, _ in before] == [(ADMIN, "owner"), (ADA, None), (FREE, None)]
-    assert before[2][2:] == (100, 1)  # the free plan's first month
-    assert before[1][3] > 40
-    assert seed_demo(fresh_app) == []
-    assert picture() == before
-    with fresh_app.app_context(), unit_of_work() as session:
-        assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
-        ada = session.scalars(select(User).where(User.email_key == ADA)).one()
-        story = ledger.entries(session, account_id=ada.account_id, limit=100).entries[::-1]
-        assert story == sorted(story, key=lambda entry: entry.occurred_at)
-        assert min(entry.balance_after for entry in story) >= 0
-        since = story[0].occurred_at
-        days = [ledger.balance_at(session, account_id=ada.account_id, at=since + timedelta(days=n)) for n in range(31)]
-        assert min(days) > 0
-        assert len(list_packages(session)) == 4
-        assert session.scalar(select(func.count()).select_from(Purchase)) == 0
-
-
-def test_the_demo_is_refused_where_money_is_real(make_app: object, servers: object) -> None:
-    app = make_app(  # type: ignore[operator]
-        servers,
-        STRIPE_SECRET_KEY="sk_test_x",
-        STRIPE_WEBHOOK_SECRET="whsec_x",
-        SECRET_KEY="s" * 40,
-        LEDGER_SEAL_KEY="l" * 40,
-    )
-    with pytest.raises(NotASandbox):
-        seed_demo(app)
-    assert run(app, "sandbox", "advance", "1d").exit_code == 1
-
-
-def test_the_demo_is_refused_where_the_database_says_that_money_is_real(
-    fresh_app: Flask, fresh_database: TestServers
-) -> None:
-    """A shell without STRIPE_SECRET_KEY looks like sandbox mode to itself."""
-    with psycopg.connect(fresh_database.owner_url) as owner:
-        owner.execute("SELECT ledger.let_clock_move(false)")
-    with pytest.raises(NotASandbox):
-        seed_demo(fresh_app)
-    with fresh_app.app_context(), unit_of_work() as session:
-        assert session.scalar(select(func.count()).select_from(User)) == 0

@@ -16,7 +16,7 @@ from webapp.ledger.balances import (
 )
 from webapp.ledger.batches import grant_many, spend_many
 from webapp.ledger.call import take_changed
-from webapp.ledger.clock import advance_clock, clock_can_move, now
+from webapp.ledger.clock import advance_clock, clock_can_move, now, turn_back
 from webapp.ledger.entries import (
     Draw,
     Entry,
@@ -121,6 +121,7 @@ __all__ = [
     "spendable",
     "state_at",
     "take_changed",
+    "turn_back",
     "unfreeze",
     "void_hold",
 ]

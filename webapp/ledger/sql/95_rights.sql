@@ -10,7 +10,7 @@ BEGIN
     FOR f IN
         SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND proname IN (
-            'now', 'clock_ahead', 'clock_can_move', 'advance_clock',
+            'now', 'clock_ahead', 'clock_can_move', 'advance_clock', 'turn_back',
             'open_account', 'open_accounts', 'set_spend_order',
             'grant', 'spend', 'refund_spend', 'revoke', 'freeze', 'unfreeze',
             'place_hold', 'capture_hold', 'void_hold',
