@@ -136,12 +136,15 @@ def start_purchase(
     ).one()
 
 
-def open_checkout(session: Session, *, purchase_id: int, email: str | None, base_url: str) -> Purchase:
+def open_checkout(
+    session: Session, *, purchase_id: int, email: str | None, base_url: str, tax: bool = False
+) -> Purchase:
     """The purchase has its Checkout Session: `checkout_url` is where to pay.
 
     Repeated or simultaneous calls lead to the same session: Stripe replays its answer under the purchase's
-    idempotency key. `email` is the user's; Stripe asks the buyer for it when there is no user. Asks Stripe first,
-    then locks the purchase. Raises PaymentsUnavailable; the purchase stays as it was then, to be tried again.
+    idempotency key. `email` is the user's; Stripe asks the buyer for it when there is no user. With `tax` Stripe
+    reckons taxes. Asks Stripe first, then locks the purchase. Raises PaymentsUnavailable; the purchase stays as it
+    was then, to be tried again.
     """
     purchase = session.get_one(Purchase, purchase_id)
     if purchase.stripe_session_id is not None:
@@ -157,7 +160,7 @@ def open_checkout(session: Session, *, purchase_id: int, email: str | None, base
         )
     with calling("create checkout session"):
         made = client().v1.checkout.sessions.create(
-            params=_session_params(purchase, customer_id=customer_id, base_url=base_url),  # type: ignore[arg-type]
+            params=_session_params(purchase, customer_id=customer_id, base_url=base_url, tax=tax),  # type: ignore[arg-type]
             options={"idempotency_key": f"purchase:{purchase.id}:{purchase.external_id}"},
         )
     purchase = lock_purchase(session, purchase_id=purchase_id)
@@ -185,13 +188,14 @@ def ensure_customer(session: Session, *, user_id: int, external_id: str, email: 
     ).one()
 
 
-def _session_params(purchase: Purchase, *, customer_id: str | None, base_url: str) -> dict[str, Any]:
+def _session_params(purchase: Purchase, *, customer_id: str | None, base_url: str, tax: bool) -> dict[str, Any]:
     """All from the snapshot: a retry has to ask for the very same, or Stripe refuses its key."""
     reference = {"purchase": str(purchase.id)}
-    language = purchase.locale if purchase.locale in STRIPE_LOCALES else purchase.locale.split("-")[0]
     return {
         "mode": "payment",
-        **({"customer": customer_id} if customer_id else {}),
+        **(_of_customer(customer_id) if customer_id else {}),
+        **tax_params(customer_id=customer_id, tax=tax),
+        "allow_promotion_codes": True,
         "client_reference_id": purchase.external_id,
         "metadata": reference,
         "payment_intent_data": {"metadata": reference, "description": purchase.shown_name},
@@ -205,7 +209,29 @@ def _session_params(purchase: Purchase, *, customer_id: str | None, base_url: st
                 },
             }
         ],
-        "locale": language if language in STRIPE_LOCALES else "auto",
+        "locale": stripe_locale(purchase.locale),
         "success_url": purchase.success_url or f"{base_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": purchase.cancel_url or f"{base_url}/checkout/cancelled/{purchase.id}",
     }
+
+
+def _of_customer(customer_id: str) -> dict[str, Any]:
+    """Who has bought before is known, and may keep the card: a box that is ticked makes `allow_redisplay` always.
+
+    https://docs.stripe.com/payments/checkout/save-during-payment
+    """
+    return {"customer": customer_id, "saved_payment_method_options": {"payment_method_save": "enabled"}}
+
+
+def tax_params(*, customer_id: str | None, tax: bool) -> dict[str, Any]:
+    """What has Stripe reckon taxes; where a known customer lives is asked for on the pay page, and kept."""
+    if not tax:
+        return {}
+    asks = {"customer_update": {"address": "auto"}} if customer_id else {}
+    return {"automatic_tax": {"enabled": True}, **asks}
+
+
+def stripe_locale(locale: str) -> str:
+    """The language of Stripe's page for a reader of `locale`; where Stripe lacks it, the browser's."""
+    language = locale if locale in STRIPE_LOCALES else locale.split("-")[0]
+    return language if language in STRIPE_LOCALES else "auto"

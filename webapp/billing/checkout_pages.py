@@ -100,7 +100,11 @@ def _to_stripe(purchase_id: int) -> ResponseReturnValue:
     try:
         with unit_of_work() as session:
             purchase = open_checkout(
-                session, purchase_id=purchase_id, email=current_user.email, base_url=_settings().base_url
+                session,
+                purchase_id=purchase_id,
+                email=current_user.email,
+                base_url=_settings().base_url,
+                tax=_settings().stripe_tax,
             )
             if purchase.state == "open" and purchase.checkout_url:
                 return redirect(purchase.checkout_url, 303)
@@ -154,6 +158,7 @@ def _render_summary(
         next_page=safe_next(request.values.get("next")),
         errors=errors or {},
         payments_away=breaker.is_open(),
+        taxed=_settings().stripe_tax,
     )
 
 

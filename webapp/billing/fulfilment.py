@@ -17,7 +17,7 @@ log = structlog.get_logger()
 def settle_purchase(session: Session, *, purchase_id: int, look_for: Collection[str] = ()) -> Purchase:
     """The purchase stands as its payment stands at Stripe now.
 
-    Paid, and in every point what the snapshot says: the credits are granted, once; what of the money was refunded,
+    Paid or free of charge, and in every point what the snapshot says: the credits are granted, once; what of the money was refunded,
     or lost to a dispute, is revoked in proportion, and an open dispute freezes the rest. Anything that differs from
     the snapshot: parked with the reason, nothing granted. Otherwise it is open, pending, failed or expired. Safe to
     repeat, in any order and at once. One made in another mode (sandbox, test, live) is left alone: this Stripe does
@@ -51,14 +51,36 @@ def differences(purchase: Purchase, payment: Payment, *, livemode: bool) -> list
         ("session", purchase.stripe_session_id, payment.session_id),
         ("mode", "payment", payment.mode),
         ("livemode", livemode, payment.livemode),
-        ("amount", purchase.price_minor, payment.amount_minor),
+        ("amount", purchase.price_minor, payment.subtotal_minor),
         ("currency", purchase.currency, payment.currency),
         ("client reference", purchase.external_id, payment.client_reference),
         ("purchase", str(purchase.id), payment.purchase_reference),
     ]
-    if payment.paid:
-        expected.append(("amount received", purchase.price_minor, payment.received_minor))
+    expected += _sums(payment)
+    if payment.settled and purchase.paid_minor is not None:
+        expected.append(("amount paid", purchase.paid_minor, payment.total_minor))
     return [f"{name}: {found!r} instead of {wanted!r}" for name, wanted, found in expected if wanted != found]
+
+
+def _sums(payment: Payment) -> list[tuple[str, object, object]]:
+    """What Stripe takes off and adds has to come to its own total, and that to the money.
+
+    A tax lies on top of the price or within it, as Stripe is configured; where none was asked for there is none.
+    """
+    subtotal = payment.subtotal_minor or 0
+    discount = min(max(payment.discount_minor, 0), subtotal)
+    tax = max(payment.tax_minor, 0) if payment.taxed else 0
+    left = subtotal - discount
+    sums: list[tuple[str, object, object]] = [
+        ("discount", discount, payment.discount_minor),
+        ("tax", tax, payment.tax_minor),
+        ("amount in total", left + tax if payment.total_minor != left else left, payment.total_minor),
+    ]
+    if payment.paid:
+        sums.append(("amount received", payment.total_minor, payment.received_minor))
+    if payment.free:
+        sums += [("amount to pay", 0, payment.total_minor), ("payment", None, payment.payment_intent_id)]
+    return sums
 
 
 def _standing(purchase: Purchase) -> tuple[object, ...]:
@@ -80,7 +102,7 @@ def _apply(session: Session, purchase: Purchase, payment: Payment | None) -> boo
     problems = differences(purchase, payment, livemode=purchase.mode == "live")
     if problems:
         _park(purchase, problems)
-    elif payment.paid:
+    elif payment.settled:
         purchase.reason = None
         if purchase.state != "fulfilled":
             _fulfil(session, purchase, payment)
@@ -101,7 +123,7 @@ def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
         source_key=purchase.source_key,
         actor="stripe" if purchase.user_id is None else f"user:{purchase.external_id}",
         expires_at=purchase.validity.ends_at(paid_at, time_zone=account.time_zone),
-        cost_minor=purchase.price_minor,
+        cost_minor=payment.total_minor - payment.tax_minor,
         cost_currency=purchase.currency,
         description=purchase.package_name,
         reference=purchase.source_key,
@@ -111,6 +133,7 @@ def _fulfil(session: Session, purchase: Purchase, payment: Payment) -> None:
     purchase.reason = None
     purchase.grant_id = written.entry.seq
     purchase.paid_at = paid_at
+    purchase.paid_minor, purchase.tax_minor = payment.total_minor, payment.tax_minor
     purchase.check_at = None
     purchase.stripe_payment_intent_id = payment.payment_intent_id
     purchase.receipt_url = payment.receipt_url

@@ -16,17 +16,24 @@ _EXPAND = ["payment_intent", "payment_intent.latest_charge"]
 class Payment:
     """A Checkout Session with its payment intent and charge; money in minor units.
 
-    `status` is open, complete or expired. `paid` says that the money is here; `failed` that a delayed payment did
-    not come through. `reversals` are its refunds and disputes.
+    `status` is open, complete or expired. `paid` says that the money is here; `free` that it is complete and nothing
+    had to be paid; `failed` that a delayed payment did not come through. `subtotal_minor` is before discounts and
+    taxes: what was agreed. `total_minor` is after both; `tax_minor` of it are taxes, which only count where `taxed`
+    says that Stripe was asked to reckon them. `reversals` are its refunds and disputes.
     """
 
     session_id: str
     status: str
     paid: bool
+    free: bool
     failed: bool
     mode: str
     livemode: bool
-    amount_minor: int | None
+    subtotal_minor: int | None
+    discount_minor: int
+    tax_minor: int
+    total_minor: int
+    taxed: bool
     currency: str
     client_reference: str | None
     purchase_reference: str | None
@@ -34,6 +41,11 @@ class Payment:
     received_minor: int
     reversals: Reversals
     receipt_url: str | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is owed."""
+        return self.paid or self.free
 
 
 def fetch_payment(session_id: str, *, look_for: Collection[str] = ()) -> Payment:
@@ -46,14 +58,20 @@ def fetch_payment(session_id: str, *, look_for: Collection[str] = ()) -> Payment
         found = client().v1.checkout.sessions.retrieve(session_id, params={"expand": _EXPAND})
     intent = _expanded(found.payment_intent)
     charge = _expanded(intent.latest_charge) if intent is not None else None
+    details = found.total_details
     return Payment(
         session_id=found.id,
         status=found.status or "",
         paid=found.payment_status == "paid",
+        free=found.status == "complete" and found.payment_status == "no_payment_required",
         failed=_delayed_payment_failed(found.status, found.payment_status, intent),
         mode=found.mode,
         livemode=found.livemode,
-        amount_minor=found.amount_total,
+        subtotal_minor=found.amount_subtotal,
+        discount_minor=details.amount_discount if details else 0,
+        tax_minor=details.amount_tax if details else 0,
+        total_minor=found.amount_total or 0,
+        taxed=found.automatic_tax.enabled,
         currency=(found.currency or "").upper(),
         client_reference=found.client_reference_id,
         purchase_reference=_metadata(found.metadata, "purchase"),

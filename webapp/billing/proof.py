@@ -30,22 +30,26 @@ class Violation:
 _PAID_BUT_NOT_GRANTED = text(
     """
     SELECT 8 AS invariant, p.account_id,
-           format('purchase %s: granted %s credits in %s grants instead of %s, revoked %s instead of %s',
-                  p.id, g.amount, g.grants, p.credits, g.revoked, t.target) AS detail
+           format('purchase %s: granted %s credits in %s grants instead of %s, revoked %s instead of %s,'
+                  ' at a cost of %s instead of %s',
+                  p.id, g.amount, g.grants, p.credits, g.revoked, t.target, g.cost, p.paid_minor - p.tax_minor)
+               AS detail
     FROM purchases p
     CROSS JOIN LATERAL (
         SELECT count(*) AS grants, coalesce(sum(v.amount), 0) AS amount, coalesce(sum(v.revoked), 0) AS revoked,
-               coalesce(min(v.grant_id), 0) AS grant_id
+               coalesce(min(v.grant_id), 0) AS grant_id, coalesce(sum(v.cost_minor), 0) AS cost
         FROM ledger.grants_v v
         WHERE v.account_id = p.account_id AND v.source_key = 'purchase:' || p.id
     ) g
     CROSS JOIN LATERAL (
-        SELECT div(2 * p.credits::numeric * (p.refunded_minor + p.lost_minor) + p.price_minor, 2 * p.price_minor)
-               AS target
+        SELECT CASE WHEN p.paid_minor > 0
+               THEN div(2 * p.credits::numeric * (p.refunded_minor + p.lost_minor) + p.paid_minor, 2 * p.paid_minor)
+               ELSE 0 END AS target
     ) t
     WHERE (CAST(:account_id AS bigint) IS NULL OR p.account_id = :account_id)
       AND CASE WHEN p.state = 'fulfilled'
-               THEN (g.grants, g.amount, g.grant_id, g.revoked) <> (1, p.credits, p.grant_id, t.target)
+               THEN (g.grants, g.amount, g.grant_id, g.revoked, g.cost)
+                    IS DISTINCT FROM (1, p.credits, p.grant_id, t.target, p.paid_minor - p.tax_minor)
                ELSE g.grants <> 0 END
     """
 )
@@ -57,7 +61,7 @@ _MONEY_GONE_ASTRAY = text(
                   p.id, p.refunded_minor, p.lost_minor, r.minor, l.minor, d.frozen, f.freezes) AS detail
     FROM purchases p
     CROSS JOIN LATERAL (
-        SELECT least(coalesce(sum(amount_minor), 0), p.price_minor) AS minor FROM refunds
+        SELECT least(coalesce(sum(amount_minor), 0), p.paid_minor) AS minor FROM refunds
         WHERE purchase_id = p.id AND state NOT IN ('new', 'refused', 'failed', 'canceled')
     ) r
     CROSS JOIN LATERAL (
@@ -65,7 +69,7 @@ _MONEY_GONE_ASTRAY = text(
                coalesce(sum(amount_minor) FILTER (WHERE state = 'lost'), 0) AS minor
         FROM disputes WHERE purchase_id = p.id
     ) d
-    CROSS JOIN LATERAL (SELECT least(d.minor, p.price_minor - r.minor) AS minor) l
+    CROSS JOIN LATERAL (SELECT least(d.minor, p.paid_minor - r.minor) AS minor) l
     CROSS JOIN LATERAL (
         SELECT count(*) AS freezes FROM ledger.freezes_v v JOIN disputes s ON s.stripe_dispute_id = v.reference
         WHERE v.account_id = p.account_id AND v.grant_id = p.grant_id AND v.unfrozen_at IS NULL

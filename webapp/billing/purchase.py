@@ -19,7 +19,9 @@ class Purchase(PaidOnAPage, Base):
     `state`: new (Stripe does not know it yet), open (on the pay page), pending (a delayed payment is on its way),
     fulfilled (credits granted), failed, expired, parked (a person has to look). `reason` says why a person has to look,
     at a fulfilled one too, whose payment differs by now. `version` grows
-    with every change. `mode` is sandbox, test or live. `lost_minor` is what disputes took beyond what was refunded.
+    with every change. `mode` is sandbox, test or live. `paid_minor` is all the money that came, after discounts and
+    with taxes, `tax_minor` of it taxes; neither changes any more. `lost_minor` is what disputes took beyond what was
+    refunded.
     """
 
     __tablename__ = "purchases"
@@ -47,6 +49,8 @@ class Purchase(PaidOnAPage, Base):
     receipt_url: Mapped[str | None] = mapped_column(Text)
     grant_id: Mapped[int | None] = mapped_column(BigInteger)
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    paid_minor: Mapped[int | None] = mapped_column(BigInteger)
+    tax_minor: Mapped[int | None] = mapped_column(BigInteger)
     refunded_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     lost_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     check_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -49,11 +49,12 @@ def follow_reversals(session: Session, *, purchase: Purchase, reversals: Reversa
 def paid_grant(purchase: Purchase) -> PaidGrant:
     """The grant of a fulfilled purchase, with its payment."""
     assert purchase.grant_id is not None
+    assert purchase.paid_minor is not None
     return PaidGrant(
         account_id=purchase.account_id,
         grant_id=purchase.grant_id,
         credits=purchase.credits,
-        price_minor=purchase.price_minor,
+        price_minor=purchase.paid_minor,
         currency=purchase.currency,
         name=purchase.package_name,
         reference=purchase.source_key,
@@ -115,8 +116,8 @@ def _take_back(session: Session, purchase: Purchase, paid: PaidGrant, reversals:
         disputes=tuple(d for d in reversals.disputes if state_of(d, currency=purchase.currency) != "parked"),
     )
     now = Gone(
-        refunded_minor=sure.refunded_minor(price_minor=purchase.price_minor),
-        lost_minor=sure.lost_minor(price_minor=purchase.price_minor),
+        refunded_minor=sure.refunded_minor(price_minor=paid.price_minor),
+        lost_minor=sure.lost_minor(price_minor=paid.price_minor),
     )
     before = gone(purchase)
     if now == before:

@@ -36,7 +36,7 @@ class RefundQuote:
 
 
 def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | None = None) -> RefundQuote:
-    """What refunding `amount_minor` would do; None: the price of what is unspent.
+    """What refunding `amount_minor` would do; None: what was paid for what is unspent, taxes included.
 
     The ledger itself does it, and it is undone again: nothing is written. Locks the account until the
     end of the database transaction. Raises NotRefundable, ExceedsPayment.
@@ -52,7 +52,7 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
             worth(
                 credits=unspent,
                 of_credits=purchase.credits,
-                price_minor=purchase.price_minor,
+                price_minor=paid.price_minor,
                 currency=purchase.currency,
             ),
             left,

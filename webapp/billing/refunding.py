@@ -92,7 +92,7 @@ def left_minor(session: Session, *, purchase: Purchase) -> int:
         raise NotRefundable(purchase.state)
     if any(dispute.state in FROZEN_STATES for dispute in disputes_of(session, purchase_id=purchase.id)):
         raise NotRefundable("disputed")
-    left = purchase.price_minor - purchase.refunded_minor - purchase.lost_minor
+    left = (purchase.paid_minor or 0) - purchase.refunded_minor - purchase.lost_minor
     return max(left - asked_minor(session, purchase_id=purchase.id), 0)
 
 

@@ -9,7 +9,7 @@ from webapp import ledger
 
 @dataclass(frozen=True, kw_only=True)
 class PaidGrant:
-    """A grant and the whole payment that it came from; money in minor units.
+    """A grant and the whole payment that it came from; money in minor units: what was paid, taxes included.
 
     `name` is what was bought, in English as the catalog has it. Where one payment made several grants (a year paid
     at once), each has the whole price here and loses its own share.
@@ -37,7 +37,12 @@ class Gone:
 
 
 def revoke_target(*, credits: int, price_minor: int, refunded_minor: int) -> int:
-    """The credits to revoke in total when so much of the price went back in total: rounded half up, once."""
+    """The credits to revoke in total when so much of the price went back in total: rounded half up, once.
+
+    Of what cost nothing nothing can go back.
+    """
+    if price_minor == 0:
+        return 0
     return (2 * credits * refunded_minor + price_minor) // (2 * price_minor)
 
 
