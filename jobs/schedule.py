@@ -11,10 +11,12 @@ from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
 from jobs.seal_ledger import seal_ledger
 from jobs.sweep_outbox import sweep_outbox
+from jobs.sweep_usage import sweep_usage
 from jobs.tidy_api_answers import tidy_api_answers
 from jobs.tidy_job_runs import tidy_job_runs
 from jobs.tidy_outbox import tidy_outbox
 from jobs.tidy_sessions import tidy_sessions
+from jobs.tidy_usage import tidy_usage
 from jobs.verify_ledger import verify_ledger
 from jobs.warn_expiring import warn_expiring
 
@@ -34,6 +36,7 @@ class Periodic:
 
 SCHEDULE = (
     Periodic(job=sweep_outbox, every_seconds=10, timeout_seconds=60),
+    Periodic(job=sweep_usage, every_seconds=10, timeout_seconds=60),
     Periodic(job=expire_due, every_seconds=60),
     Periodic(job=grant_due, every_seconds=60, timeout_seconds=600),
     Periodic(job=grant_campaigns, every_seconds=600, timeout_seconds=1800),
@@ -47,4 +50,5 @@ SCHEDULE = (
     Periodic(job=tidy_api_answers, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_sessions, every_seconds=24 * 3600, timeout_seconds=1800),
     Periodic(job=tidy_job_runs, every_seconds=24 * 3600, timeout_seconds=1800),
+    Periodic(job=tidy_usage, every_seconds=24 * 3600, timeout_seconds=1800),
 )

@@ -9,7 +9,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parents[1]
-DOMAIN = ("ledger", "catalog", "billing", "people")
+DOMAIN = ("ledger", "catalog", "billing", "people", "usage")
 EDGES = {"request", "current_user", "unit_of_work", "gettext", "ngettext", "_"}
 PAGES = ("_page", "_pages", "webhook", "mails")  # edges: they read requests, or put words before people
 EFFECTS = {"commit", "rollback", "enqueue"}

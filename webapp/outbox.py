@@ -57,9 +57,21 @@ def put(session: Session, *, job: str, key: str, args: dict[str, Any]) -> int:
     return row_id
 
 
-def take_pending(session: Session) -> list[tuple[int, str]]:
-    """The (id, job) pairs put since the last call, for the unit of work to enqueue after its commit."""
-    pending: list[tuple[int, str]] = session.info.pop(_PENDING, [])
+def hint(session: Session, *, job: str) -> None:
+    """After the commit a worker is told to run `job`, which finds by itself what is to do. No row is written.
+
+    It is told once until it begins, however many commits ask for it meanwhile. What is told is lost with Redis, so
+    something periodic must look for the same work.
+    """
+    session.info.setdefault(_PENDING, []).append((None, job))
+
+
+def take_pending(session: Session) -> list[tuple[int | None, str]]:
+    """The (id, job) pairs put since the last call, for the unit of work to enqueue after its commit.
+
+    A hint has no id.
+    """
+    pending: list[tuple[int | None, str]] = session.info.pop(_PENDING, [])
     return list(dict.fromkeys(pending))
 
 

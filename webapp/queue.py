@@ -11,6 +11,9 @@ log = structlog.get_logger()
 
 QUEUE = "default"
 
+# Until then a job that was told to begin is believed to be in the queue still.
+HINT_SECONDS = 5
+
 
 def configure(app: Flask, *, redis_url: str) -> None:
     """Give the application its Redis connection and its way to enqueue after a commit."""
@@ -27,10 +30,27 @@ def queue() -> Queue:
     return Queue(QUEUE, connection=redis_connection(), serializer=JSONSerializer)
 
 
-def enqueue(pending: list[tuple[int, str]]) -> None:
-    """Hand each (outbox row id, job) to RQ. Redis being away loses nothing: the sweeper hands out what is due."""
+def enqueue(pending: list[tuple[int | None, str]]) -> None:
+    """Hand each (outbox row id, job) to RQ; a job without a row only if it is not in the queue already.
+
+    Redis being away loses nothing: the sweeper hands out what is due.
+    """
     try:
         for row_id, job in pending:
-            queue().enqueue(f"jobs.{job}.{job}", row_id, result_ttl=60, failure_ttl=86_400, job_timeout=120)
+            arguments = () if row_id is None else (row_id,)
+            if arguments or redis_connection().set(_hint_of(job), 1, nx=True, ex=HINT_SECONDS):
+                queue().enqueue(f"jobs.{job}.{job}", *arguments, result_ttl=60, failure_ttl=86_400, job_timeout=120)
     except RedisError as error:
         log.warning("enqueue_postponed", rows=[row_id for row_id, _ in pending], error=str(error))
+
+
+def begin_hinted(job: str) -> None:
+    """The hinted job begins: whatever is committed from now on asks for it anew. To be called before it reads."""
+    try:
+        redis_connection().delete(_hint_of(job))
+    except RedisError as error:  # it wears off by itself
+        log.warning("hint_not_taken", job=job, error=str(error))
+
+
+def _hint_of(job: str) -> str:
+    return f"tallystick:hint:{job}"

@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Blueprint, Flask
 
-from webapp.api import accounts, batches, catalog, checkout_sessions, entries, estimates, grants, holds, spends
+from webapp.api import accounts, batches, catalog, checkout_sessions, entries, estimates, grants, holds, spends, usage
 from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
 from webapp.api.identifiers import AccountIds
@@ -19,6 +19,7 @@ ENDPOINTS = (
     *accounts.ENDPOINTS,
     *spends.ENDPOINTS,
     *batches.ENDPOINTS,
+    *usage.ENDPOINTS,
     *estimates.ENDPOINTS,
     *holds.ENDPOINTS,
     *grants.ENDPOINTS,

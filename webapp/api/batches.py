@@ -66,14 +66,15 @@ class BatchRequest(Request):
 )
 def create_spends(session: Session, call: Call[BatchRequest]) -> Reply:
     """Up to 1,000 spends at once: each is charged or refused as it would be by itself, and harms no other."""
-    read = [_read(item, place) for place, item in enumerate(call.body.items)]
+    read = [read_item(item, place) for place, item in enumerate(call.body.items)]
     items = [one for one in read if isinstance(one, BatchItem)]
     outcomes = iter(_charge(session, items, actor=call.actor))
     results = [next(outcomes) if isinstance(one, BatchItem) else _refused(one) for one in read]
     return Reply(body=BatchAnswer.model_construct(results=results))
 
 
-def _read(item: Any, place: int) -> BatchItem | Problem:
+def read_item(item: Any, place: int) -> BatchItem | Problem:
+    """The item, or what is wrong with it."""
     if isinstance(item, Refused):
         return item.problem
     if not isinstance(item, dict):
@@ -89,7 +90,7 @@ def _read(item: Any, place: int) -> BatchItem | Problem:
 
 def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[Result]:
     """What became of each item; all that can be asked of the ledger is asked in one statement."""
-    spends = _as_spends(session, items, actor=actor)
+    spends = as_spends(session, items, actor=actor)
     outcomes = iter(ledger.spend_many(session, items=[one for one in spends if isinstance(one, ledger.SpendItem)]))
     results: list[Result] = []
     for item, spend in zip(items, spends, strict=True):
@@ -108,7 +109,7 @@ def _refused(problem: Problem) -> RefusedItemAnswer:
     return RefusedItemAnswer.model_construct(status=problem.status, problem=body_of(problem))
 
 
-def _as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[ledger.SpendItem | Problem]:
+def as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[ledger.SpendItem | Problem]:
     """Each item with its account and price, or why there is none; a fixed number of statements for all of them."""
     accounts = find_account_ids(session, external_ids={item.account for item in items})
     book = rates_in_force(session, features={item.feature for item in items if item.feature is not None})

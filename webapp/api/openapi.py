@@ -20,6 +20,7 @@ _BODY_PROBLEMS = (413, 415)
 _MEANING = {
     200: "Done, or done before.",
     201: "Done.",
+    202: "Stored; charged soon.",
     304: "What you kept still holds.",
     400: "`invalid_request`: the request is malformed; `field` says where.",
     401: "`unauthorized`: the key is missing, unknown, expired or revoked.",

@@ -1,0 +1,53 @@
+"""Trying again what could not be paid, when credits have come."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from webapp import clock
+from webapp.usage.event import PARKED, PENDING, UsageEvent
+
+# So long a parked event is tried again by itself; then it is left for a person.
+RETRY_FOR = timedelta(days=30)
+# What comes with time alone (a grant that begins, a hold that lapses) does not change the account.
+RETRY_ANYWAY_AFTER = timedelta(hours=1)
+
+_RETRY = text(
+    """
+    WITH due AS (
+        SELECT e.id FROM usage_events e JOIN ledger.accounts_v a ON a.account_id = e.account_id
+        WHERE e.state = 'parked' AND e.tried_version IS NOT NULL AND e.accepted_at > :oldest
+          AND (a.version <> e.tried_version OR e.since < :anyway)
+          AND (a.balance - a.held + a.overdraft_limit >= e.amount OR e.partial)
+        ORDER BY e.id LIMIT :limit FOR UPDATE OF e SKIP LOCKED)
+    UPDATE usage_events e SET state = 'pending', since = :now FROM due WHERE e.id = due.id
+    """
+)
+
+
+def retry_payable(session: Session, *, limit: int) -> int:
+    """Parked events whose account has changed since, and may have enough by now, are pending again; returns how many.
+
+    They keep their place: older ones are charged first. At most `limit`, and none that came more than 30 days ago.
+    """
+    now = clock.now()
+    moments = {"now": now, "oldest": now - RETRY_FOR, "anyway": now - RETRY_ANYWAY_AFTER}
+    return session.execute(_RETRY, {**moments, "limit": limit}).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def retry_parked(session: Session, *, account_ids: Collection[int]) -> int:
+    """All parked events of these accounts are pending again, whatever parked them and when; returns how many."""
+    parked = (
+        select(UsageEvent.id)
+        .where(UsageEvent.account_id.in_(account_ids), UsageEvent.state == PARKED)
+        .with_for_update(skip_locked=True)
+    )
+    again = (
+        update(UsageEvent)
+        .where(UsageEvent.id.in_(parked.scalar_subquery()))
+        .values(state=PENDING, since=clock.now())
+        .returning(UsageEvent.id)
+    )
+    return len(session.execute(again).all())
