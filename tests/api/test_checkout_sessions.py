@@ -150,7 +150,7 @@ def test_the_page_speaks_the_language_and_takes_the_currency_that_the_caller_ask
     ("change", "field"),
     [
         ({"package": ""}, "package"),
-        ({"package": "", "plan": "pro"}, "plan"),
+        ({"package": "", "plan": "no-such-plan"}, "plan"),
         ({"plan": "pro"}, "plan"),
         ({"package": "no-such-package"}, "package"),
         ({"package": "\ufffd"}, "package"),

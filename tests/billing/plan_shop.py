@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from tests.billing.plans import STUDIO, Member, advance, offer
 from tests.billing.shop import Buyer, Shop
 from tests.stripe_sandbox.conftest import serve
-from webapp.billing.checkout import StripeCustomer
+from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.subscription import Subscription
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -52,7 +52,7 @@ class PlanShop(Shop):
 
     def member(self, buyer: Buyer) -> Member:
         user = buyer.user
-        customer = self.read(lambda session: session.get(StripeCustomer, (user.id, "sandbox")))
+        customer = self.read(lambda session: session.get(StripeCustomer, (user.account_id, "sandbox")))
         return Member(
             app=self.app,
             user_id=user.id,

@@ -12,11 +12,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
-from webapp.billing.checkout import StripeCustomer
 from webapp.billing.entitlement import Entitlement, EntitlementPeriod, is_subscriber
 from webapp.billing.following import lock_subscription, stand_as
 from webapp.billing.granting_due import grant_due
 from webapp.billing.proof import violations
+from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.stripe_price import StripePrice
 from webapp.billing.subscription_facts import InvoiceFacts, LineFacts, SubscriptionFacts
 from webapp.catalog.plan import Plan, find_plan
@@ -126,7 +126,7 @@ def make_member(app: Flask, *, time_zone: str = "UTC") -> Member:
             session, email=f"m{token_hex(8)}@example.com", password="correct horse battery", time_zone=time_zone
         )
         customer_id = f"cus_{token_hex(8)}"
-        session.add(StripeCustomer(user_id=user.id, mode="sandbox", stripe_customer_id=customer_id))
+        session.add(StripeCustomer(account_id=user.account_id, mode="sandbox", stripe_customer_id=customer_id))
         session.flush()
         return Member(app=app, user_id=user.id, account_id=user.account_id, customer_id=customer_id)
 

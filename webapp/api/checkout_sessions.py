@@ -18,6 +18,7 @@ from webapp.api.answers import CheckoutSessionAnswer
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import ExternalId, Request, ShortText
 from webapp.api.identifiers import find_account_id
+from webapp.api.plan_checkout import SESSION_ID, Wanted, begin_plan, open_plan, page_of
 from webapp.api.problems import Problem, invalid, language
 from webapp.api.remembered import remembered
 from webapp.api.unit import own_units
@@ -42,6 +43,7 @@ from webapp.people.user import User
 
 ENDPOINTS: list[Endpoint] = []
 
+PACKAGE, PLAN, FREE = "package", "plan", "free"
 RETRY_AFTER_SECONDS = 30
 _PRINTABLE = re.compile(r"[!-\[\]-~]{1,2000}", re.ASCII)  # no blanks and no backslash: browsers disagree about those
 
@@ -64,7 +66,7 @@ WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_url)]
 class CheckoutSessionRequest(Request):
     """Who buys what, and where Stripe leads back to; in the first currency that it has a price in, by default.
 
-    `{CHECKOUT_SESSION_ID}` in `success_url` becomes Stripe's id of the session.
+    `{CHECKOUT_SESSION_ID}` in `success_url` becomes Stripe's id of the session; nothing where there is nothing to pay.
     """
 
     account: ExternalId
@@ -93,22 +95,29 @@ class CheckoutSessionRequest(Request):
     problems=(404, 409, 422),
 )
 def create_checkout_session(_session: Session, call: Call[CheckoutSessionRequest]) -> Reply:
-    """Begin a purchase: send the customer to `url` to pay. The credits come when Stripe says that it is paid."""
-    if call.body.plan is not None:
-        raise invalid(_("Plans cannot be bought through the API yet."), field="plan")
+    """Begin a purchase, or get an account on a plan: send the customer to `url` to pay.
+
+    The credits come when Stripe says that it is paid. A free plan begins at once, and `url` is your `success_url`. An
+    account that is on that plan, or has a subscription, is refused with 409 `already_subscribed` and the `plan`.
+    """
     with unit_of_work() as session:
-        purchase_id = _begin(session, call)
+        kind, number, replayed = _begin(session, call)
     # Committed: whatever happens from here on, the same key leads to the same purchase and the same page.
+    if kind == FREE:
+        url = call.body.success_url.replace(SESSION_ID, "")
+        return Reply(body=CheckoutSessionAnswer(url=url), replayed=replayed)
     try:
+        if kind == PLAN:
+            return open_plan(number, settings=_settings())
         with unit_of_work() as session:
-            return _open(session, purchase_id)
+            return _open(session, number)
     except PaymentsUnavailable:
         detail = _("Stripe does not answer just now. Nothing was charged; try again with the same key.")
         raise Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
 
 
-def _begin(session: Session, call: Call[CheckoutSessionRequest]) -> int:
-    """The id of the purchase that the idempotency key names, begun now or before."""
+def _begin(session: Session, call: Call[CheckoutSessionRequest]) -> tuple[str, int, bool]:
+    """What the idempotency key names, and its id, begun now or before; and whether it was before."""
     account = call.body.account
     account_id = find_account_id(session, external_id=account)
     begun = remembered(
@@ -116,13 +125,32 @@ def _begin(session: Session, call: Call[CheckoutSessionRequest]) -> int:
         resource=f"checkout:{account}",
         key=call.idempotency_key,
         request=call.body.model_dump(mode="json"),
-        work=lambda: Reply(body=json.dumps(_start(session, call, account_id=account_id).id)),
+        work=lambda: Reply(body=json.dumps(_start(session, call, account_id=account_id))),
     )
     assert isinstance(begun.body, str)
-    return int(begun.body)
+    found = json.loads(begun.body)
+    kind, number = (PACKAGE, found) if isinstance(found, int) else found  # a number alone: begun by an older release
+    return kind, number, begun.replayed
 
 
-def _start(session: Session, call: Call[CheckoutSessionRequest], *, account_id: int) -> Purchase:
+def _start(session: Session, call: Call[CheckoutSessionRequest], *, account_id: int) -> tuple[str, int]:
+    body = call.body
+    if body.plan is None:
+        return PACKAGE, _start_purchase(session, call, account_id=account_id).id
+    wanted = Wanted(
+        account_id=account_id,
+        external_id=body.account,
+        plan=body.plan,
+        currency=body.currency,
+        success_url=body.success_url,
+        cancel_url=body.cancel_url,
+        idempotency_key=call.idempotency_key,
+    )
+    order_id = begin_plan(session, wanted, settings=_settings())
+    return (FREE, 0) if order_id is None else (PLAN, order_id)
+
+
+def _start_purchase(session: Session, call: Call[CheckoutSessionRequest], *, account_id: int) -> Purchase:
     body = call.body
     user = session.scalars(select(User).where(User.account_id == account_id)).one_or_none()
     if user is not None and user.suspended_at is not None:
@@ -177,9 +205,13 @@ def _open(session: Session, purchase_id: int) -> Reply:
     was_open = purchase.stripe_session_id is not None
     user = session.get(User, purchase.user_id) if purchase.user_id is not None else None
     purchase = open_checkout(
-        session, purchase_id=purchase_id, email=user.email if user else None, base_url=_settings().base_url
+        session,
+        purchase_id=purchase_id,
+        email=user.email if user else None,
+        base_url=_settings().base_url,
+        tax=_settings().stripe_tax,
     )
-    return Reply(body=CheckoutSessionAnswer(url=purchase.checkout_url or ""), replayed=was_open)
+    return Reply(body=CheckoutSessionAnswer(url=page_of(purchase)), replayed=was_open)
 
 
 def _settings() -> Settings:

@@ -27,7 +27,7 @@ _MEANING = {
     402: "`insufficient_credits`: with `required`, `available` and `buy_url`. The idempotency key stays unused.",
     403: "`missing_scope` or `address_not_allowed`; `account_suspended` when buying.",
     404: "There is no such account, entry or hold.",
-    409: "`in_progress`, `source_key_conflict`, or `hold_closed`.",
+    409: "`in_progress`, `source_key_conflict`, `hold_closed`, or `already_subscribed` with the `plan`.",
     413: "`too_large`.",
     415: "`unsupported_media_type`: JSON in UTF-8 is expected.",
     422: "`idempotency_key_reused`, `exceeds_spend`, or `exceeds_hold`.",

@@ -140,6 +140,7 @@ def _titles() -> dict[str, str]:
         "entry_not_found": _("No such entry"),
         "method_not_allowed": _("Method not allowed"),
         "in_progress": _("Still in progress"),
+        "already_subscribed": _("Already on a plan"),
         "source_key_conflict": _("Source key already used"),
         "too_large": _("Too large"),
         "unsupported_media_type": _("Unsupported content type"),

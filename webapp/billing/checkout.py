@@ -1,17 +1,16 @@
 """From "Buy" to Stripe's pay page: the purchase is written first, then Stripe is asked, once for each intent."""
 
-import hashlib
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from webapp import clock
 from webapp.billing.purchase import Purchase, lock_purchase, next_check
 from webapp.billing.stripe_api import calling, client
+from webapp.billing.stripe_customer import ensure_customer
 from webapp.catalog.package import Package, find_package
-from webapp.extensions import Base
 
 # Stripe Checkout has no Arabic and no Hebrew; where it lacks a language it goes by the browser's.
 STRIPE_LOCALES = ("de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "pt-BR", "ru", "tr", "zh")
@@ -44,16 +43,6 @@ class CurrencyNotOffered(CheckoutRefusal):
         self.currency = currency
         self.offered = offered
         super().__init__(currency)
-
-
-class StripeCustomer(Base):
-    """Who a user is to Stripe, in one mode."""
-
-    __tablename__ = "stripe_customers"
-
-    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    mode: Mapped[str] = mapped_column(Text, primary_key=True)
-    stripe_customer_id: Mapped[str] = mapped_column(Text)
 
 
 def choose_package(session: Session, *, code: str, subscriber: bool) -> Package:
@@ -153,7 +142,7 @@ def open_checkout(
     if purchase.user_id is not None and email is not None:
         customer_id = ensure_customer(
             session,
-            user_id=purchase.user_id,
+            account_id=purchase.account_id,
             external_id=purchase.external_id,
             email=email,
             mode=purchase.mode,
@@ -166,26 +155,6 @@ def open_checkout(
     purchase = lock_purchase(session, purchase_id=purchase_id)
     purchase.note_session(made.id, url=made.url)
     return purchase
-
-
-def ensure_customer(session: Session, *, user_id: int, external_id: str, email: str, mode: str) -> str:
-    """The id by which Stripe knows this user in this mode, made at the first purchase and kept."""
-    known = session.get(StripeCustomer, (user_id, mode))
-    if known is not None:
-        return known.stripe_customer_id
-    # Names the same customer however often it is retried; another address is another request.
-    digest = hashlib.sha256(email.encode()).hexdigest()[:16]
-    with calling("create customer"):
-        made = client().v1.customers.create(
-            params={"email": email, "metadata": {"account": external_id}},
-            options={"idempotency_key": f"customer:{external_id}:{digest}"},
-        )
-    session.execute(
-        insert(StripeCustomer).values(user_id=user_id, mode=mode, stripe_customer_id=made.id).on_conflict_do_nothing()
-    )
-    return session.scalars(
-        select(StripeCustomer.stripe_customer_id).where(StripeCustomer.user_id == user_id, StripeCustomer.mode == mode)
-    ).one()
 
 
 def _session_params(purchase: Purchase, *, customer_id: str | None, base_url: str, tax: bool) -> dict[str, Any]:

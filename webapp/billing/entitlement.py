@@ -28,7 +28,7 @@ class Entitlement(Base):
     __tablename__ = "entitlements"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
     external_id: Mapped[str] = mapped_column(Text)
     mode: Mapped[str] = mapped_column(Text)

@@ -8,12 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger, outbox
-from webapp.billing.checkout import StripeCustomer
 from webapp.billing.entitlement import stretches_of
 from webapp.billing.free_plan import end_free
 from webapp.billing.granting_due import grant_until
+from webapp.billing.holder import holder_of
 from webapp.billing.paid_invoice import Paid, apply_invoice
 from webapp.billing.stripe_api import UnknownToStripe, mode
+from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.stripe_price import PricedPlan, priced_plans
 from webapp.billing.subscription import (
     ENDED,
@@ -24,7 +25,6 @@ from webapp.billing.subscription import (
     invoices_of,
 )
 from webapp.billing.subscription_facts import InvoiceFacts, SubscriptionFacts, fetch_subscription
-from webapp.people.user import User
 
 log = structlog.get_logger()
 
@@ -106,26 +106,28 @@ def lock_subscription(session: Session, *, facts: SubscriptionFacts) -> Subscrip
         raise NotOurs(facts.id)
     if facts.livemode is not (mode() == "live"):
         raise Unexplained(f"subscription {facts.id}: livemode is {facts.livemode}")
-    user = session.scalars(
-        select(User)
-        .join(StripeCustomer, StripeCustomer.user_id == User.id)
-        .where(StripeCustomer.mode == mode(), StripeCustomer.stripe_customer_id == facts.customer_id)
+    account_id = session.scalars(
+        select(StripeCustomer.account_id).where(
+            StripeCustomer.mode == mode(), StripeCustomer.stripe_customer_id == facts.customer_id
+        )
     ).one_or_none()
-    if user is None:
+    if account_id is None:
         raise Unexplained(f"subscription {facts.id}: customer {facts.customer_id} is nobody here")
-    other = current_subscription(session, user_id=user.id, mode=mode())
+    account = ledger.get_account(session, account_id=account_id)
+    holder = holder_of(session, account_id=account_id, external_id=account.external_id)
+    other = current_subscription(session, account_id=account_id, mode=mode())
     if other is not None and facts.status not in ENDED:
         # Paid for, so it is granted too; but somebody pays twice without wanting to, most likely.
-        log.error("second_subscription", subscription=facts.id, beside=other.stripe_subscription_id, user=user.id)
+        log.error("second_subscription", subscription=facts.id, beside=other.stripe_subscription_id)
     session.execute(
         insert(Subscription)
         .values(
             mode=mode(),
             stripe_subscription_id=facts.id,
             stripe_customer_id=facts.customer_id,
-            user_id=user.id,
-            account_id=user.account_id,
-            external_id=user.external_id,
+            user_id=holder.id,
+            account_id=holder.account_id,
+            external_id=holder.external_id,
             plan=priced.plan.code,
             price_minor=priced.price_minor,
             currency=priced.currency,
@@ -190,8 +192,8 @@ def _follow_invoice(
     row.status, row.total_minor, row.paid_minor = invoice.status, invoice.total_minor, invoice.paid_minor
     row.stripe_payment_intent_id = invoice.payment_intent_id
     row.hosted_url, row.paid_at = invoice.hosted_url, invoice.paid_at
-    session.flush()
     if invoice.is_paid and row.applied_at is None:
+        session.flush()  # the grant's own followers look for the invoice
         paid = Paid(subscription=subscription, invoice=invoice, plans=plans, trial_ends_at=facts.trial_ends_at)
         if apply_invoice(session, paid=paid):
             row.applied_at = clock.now()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement, EntitlementPeriod, running, terms_of
 from webapp.billing.granting_due import grant_until
+from webapp.billing.holder import Holder
 from webapp.catalog.periods import period_of
 from webapp.catalog.plan import Plan
 from webapp.people.user import User
@@ -22,7 +23,7 @@ class HasBetterPlan(Exception):
         super().__init__(entitlement.plan)
 
 
-def start_free(session: Session, *, plan: Plan, user: User, mode: str) -> Entitlement:
+def start_free(session: Session, *, plan: Plan, user: User | Holder, mode: str) -> Entitlement:
     """The person is on the free plan, and this month's credits are there.
 
     One who left it and comes back goes on in the months that were counted from the first beginning, on today's terms:
@@ -57,7 +58,7 @@ def end_free(session: Session, *, account_id: int, mode: str, moment: datetime) 
         found.end(moment)
 
 
-def _ensure(session: Session, *, plan: Plan, user: User, mode: str, now: datetime) -> Entitlement:
+def _ensure(session: Session, *, plan: Plan, user: User | Holder, mode: str, now: datetime) -> Entitlement:
     """The person's one free entitlement, locked; made where it is missing."""
     account = ledger.get_account(session, account_id=user.account_id)
     session.execute(

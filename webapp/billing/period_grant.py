@@ -97,7 +97,8 @@ def grant_period(
 def _tell(session: Session, entitlement: Entitlement, row: EntitlementPeriod, *, now: datetime) -> None:
     """The person hears of new credits that can still be spent; not of the first ones, which a page has shown."""
     ends = expires_at(entitlement, entitlement.period(row.number))
-    if row.number == 0 or row.grant_id is None or (ends is not None and ends <= now):
+    nobody = entitlement.user_id is None  # an account that only the product's backend knows
+    if nobody or row.number == 0 or row.grant_id is None or (ends is not None and ends <= now):
         return
     args = {
         "mail": "credits_granted",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement, stretches_of
 from webapp.billing.following import follow_subscription
+from webapp.billing.holder import Holder, holder_of
 from webapp.billing.paid_invoice import period_at
 from webapp.billing.stripe_api import calling, client
 from webapp.billing.stripe_price import ensure_price
@@ -162,7 +163,6 @@ def begin_successor(session: Session, *, subscription_id: int) -> None:
     by the same payment method; where the bank refuses, it waits for a payment. Raises PaymentsUnavailable.
     """
     from webapp.billing.free_plan import HasBetterPlan, start_free
-    from webapp.people.user import User
 
     ended = session.get_one(Subscription, subscription_id)
     if ended.pending_plan is None or ended.successor_id is not None or not ended.has_ended:
@@ -171,7 +171,7 @@ def begin_successor(session: Session, *, subscription_id: int) -> None:
     if plan.kind == "free":
         try:
             with session.begin_nested():
-                start_free(session, plan=plan, user=session.get_one(User, ended.user_id), mode=ended.mode)
+                start_free(session, plan=plan, user=_holder(session, ended), mode=ended.mode)
         except HasBetterPlan:
             pass  # they have chosen something else meanwhile
         ended.successor_id = "free"
@@ -196,6 +196,10 @@ def begin_successor(session: Session, *, subscription_id: int) -> None:
     locked = find_subscription(session, stripe_id=ended.stripe_subscription_id, lock=True)
     assert locked is not None
     locked.successor_id = made.id
+
+
+def _holder(session: Session, subscription: Subscription) -> Holder:
+    return holder_of(session, account_id=subscription.account_id, external_id=subscription.external_id)
 
 
 def open_portal(*, customer_id: str, return_url: str, locale: str) -> str:

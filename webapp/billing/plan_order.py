@@ -16,13 +16,13 @@ class PlanOrder(PaidOnAPage, Base):
 
     The snapshot is guarded by a trigger. `state`: new (Stripe does not know it yet), open (on the pay page), pending
     (complete, the money is on its way), fulfilled, failed, expired, parked (a person has to look; `reason` says why).
-    `version` grows with every change.
+    `version` grows with every change. Without a `user_id` the product's backend began it for an account of its own.
     """
 
     __tablename__ = "plan_orders"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    user_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
     intent: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
@@ -34,6 +34,8 @@ class PlanOrder(PaidOnAPage, Base):
     trial_days: Mapped[int] = mapped_column(Integer)
     locale: Mapped[str] = mapped_column(Text)
     return_to: Mapped[str | None] = mapped_column(Text)
+    success_url: Mapped[str | None] = mapped_column(Text)
+    cancel_url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
     reason: Mapped[str | None] = mapped_column(Text)
@@ -59,12 +61,12 @@ def find_order_by_session(session: Session, *, session_id: str) -> PlanOrder | N
     return session.scalars(select(PlanOrder).where(PlanOrder.stripe_session_id == session_id)).one_or_none()
 
 
-def open_orders(session: Session, *, user_id: int, mode: str) -> list[PlanOrder]:
-    """The person's orders whose pay page may still be open."""
+def open_orders(session: Session, *, account_id: int, mode: str) -> list[PlanOrder]:
+    """The account's orders whose pay page may still be open."""
     return list(
         session.scalars(
             select(PlanOrder)
-            .where(PlanOrder.user_id == user_id, PlanOrder.mode == mode, PlanOrder.state == "open")
+            .where(PlanOrder.account_id == account_id, PlanOrder.mode == mode, PlanOrder.state == "open")
             .order_by(PlanOrder.id)
         )
     )

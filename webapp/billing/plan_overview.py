@@ -60,12 +60,12 @@ class PlanOverview:
         return self.subscription.trial_ends_at
 
 
-def plan_overview(session: Session, *, user_id: int, account_id: int, mode: str, currency: str) -> PlanOverview:
+def plan_overview(session: Session, *, account_id: int, mode: str, currency: str) -> PlanOverview:
     """How things stand with this person's plan now; prices in the subscription's currency, else in `currency`."""
     now = ledger.now(session)
     found = running(session, account_id=account_id, mode=mode, now=now)
     main = found[0] if found else None
-    subscription = current_subscription(session, user_id=user_id, mode=mode)
+    subscription = current_subscription(session, account_id=account_id, mode=mode)
     if subscription is not None:
         currency = subscription.currency
     changes_at, then = _what_changes(session, main, subscription)
@@ -82,13 +82,13 @@ def plan_overview(session: Session, *, user_id: int, account_id: int, mode: str,
     )
 
 
-def next_grant(session: Session, *, user_id: int, account_id: int, mode: str, now: datetime) -> NextGrant | None:
+def next_grant(session: Session, *, account_id: int, mode: str, now: datetime) -> NextGrant | None:
     """When this person's plan gives credits the next time after `now`; None when none are to come."""
     found = running(session, account_id=account_id, mode=mode, now=now)
     if not found:
         return None
     main = found[0]
-    subscription = current_subscription(session, user_id=user_id, mode=mode)
+    subscription = current_subscription(session, account_id=account_id, mode=mode)
     changes_at, then = _what_changes(session, main, subscription)
     return _next_grant(session, main, subscription, then=then, ends=changes_at is not None)
 

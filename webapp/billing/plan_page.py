@@ -9,8 +9,9 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.billing.checkout import STRIPE_LOCALES, StripeCustomer
+from webapp.billing.checkout import STRIPE_LOCALES
 from webapp.billing.currency import choose_currency
+from webapp.billing.holder import holder_of
 from webapp.billing.plan_change import (
     NOW,
     NotChangeable,
@@ -25,13 +26,13 @@ from webapp.billing.plan_change import (
 )
 from webapp.billing.plan_overview import plan_overview
 from webapp.billing.stripe_api import PaymentsUnavailable, mode
+from webapp.billing.stripe_customer import customer_id_of
 from webapp.billing.subscribing import PlanNotFound, PlanNotOnOffer, Suspended, choose_plan
 from webapp.billing.subscription import Subscription, current_subscription
 from webapp.catalog.plan import Plan
 from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.i18n.locale import current_tag
-from webapp.people.user import User
 
 blueprint = Blueprint("plan", __name__)
 
@@ -98,8 +99,7 @@ def portal() -> ResponseReturnValue:
     tag = current_tag()
     language = tag if tag in STRIPE_LOCALES else tag.split("-")[0]
     with unit_of_work() as session:
-        customer = session.get(StripeCustomer, (current_user.id, mode()))
-        customer_id = customer.stripe_customer_id if customer is not None else None
+        customer_id = customer_id_of(session, account_id=current_user.account_id, mode=mode())
     if customer_id is None:
         return redirect("/plan", 303)
     try:
@@ -118,7 +118,6 @@ def _page() -> str:
     with unit_of_work() as session:
         overview = plan_overview(
             session,
-            user_id=current_user.id,
             account_id=current_user.account_id,
             mode=mode(),
             currency=choose_currency(None, settings),
@@ -126,7 +125,7 @@ def _page() -> str:
         return render_template(
             "billing/plan/overview.html",
             o=overview,
-            customer=session.get(StripeCustomer, (current_user.id, mode())) is not None,
+            customer=customer_id_of(session, account_id=current_user.account_id, mode=mode()) is not None,
         )
 
 
@@ -150,12 +149,13 @@ def _preview(code: str, *, problem: str = "", status: int = 200) -> ResponseRetu
 def _subscription_and_plan(session: Session, code: str) -> tuple[Subscription, Plan]:
     """The reader's subscription, and the plan of that code. Aborts with 404, raises NotChangeable."""
     try:
-        plan = choose_plan(session, code=code, user=session.get_one(User, current_user.id))
+        holder = holder_of(session, account_id=current_user.account_id, external_id=current_user.external_id)
+        plan = choose_plan(session, code=code, holder=holder)
     except PlanNotFound:
         abort(404)
     except (PlanNotOnOffer, Suspended) as refusal:
         raise NotChangeable(code) from refusal
-    subscription = current_subscription(session, user_id=current_user.id, mode=mode())
+    subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
     if subscription is None:
         raise NotChangeable(code)
     return subscription, plan
@@ -165,7 +165,7 @@ def _do(what: object) -> ResponseReturnValue:
     assert callable(what)
     try:
         with unit_of_work() as session:
-            subscription = current_subscription(session, user_id=current_user.id, mode=mode())
+            subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
             if subscription is not None:
                 what(session, subscription=subscription)
     except PaymentsUnavailable:

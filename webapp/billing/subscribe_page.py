@@ -16,6 +16,7 @@ from webapp.billing.checkout import CurrencyNotOffered
 from webapp.billing.currency import choose_currency
 from webapp.billing.entitlement import running
 from webapp.billing.free_plan import HasBetterPlan, start_free
+from webapp.billing.holder import Holder, holder_of
 from webapp.billing.outcome import ask_stripe, next_poll, outcome_of
 from webapp.billing.plan_order import PlanOrder, find_order_by_session
 from webapp.billing.settling_order import settle_order
@@ -40,7 +41,6 @@ from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 from webapp.people.next_page import safe_next
 from webapp.people.signed_in import htmx_asks
-from webapp.people.user import User
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ def subscribe(code: str) -> ResponseReturnValue:
             plan=plan,
             price_minor=price_minor,
             currency=currency,
-            user=session.get_one(User, current_user.id),
+            user=_reader(session),
             intent=intent,
             mode=mode(),
             shown_name=translate("plan", plan.code, plan.name),
@@ -144,7 +144,7 @@ def come_back(session_id: str, polls: int) -> ResponseReturnValue | None:
 
 def _take_free(session: Session, plan: Plan) -> ResponseReturnValue:
     try:
-        start_free(session, plan=plan, user=session.get_one(User, current_user.id), mode=mode())
+        start_free(session, plan=plan, user=_reader(session), mode=mode())
     except HasBetterPlan:
         session.rollback()
     return redirect("/plan", 303)
@@ -177,7 +177,7 @@ def _to_stripe(order_id: int) -> ResponseReturnValue:
 
 def _plan_or_refusal(session: Session, code: str) -> Plan | ResponseReturnValue:
     try:
-        return choose_plan(session, code=code, user=session.get_one(User, current_user.id))
+        return choose_plan(session, code=code, holder=_reader(session))
     except PlanNotFound:
         abort(404)
     except PlanNotOnOffer:
@@ -191,7 +191,7 @@ def _already_somewhere(session: Session, plan: Plan) -> ResponseReturnValue | No
     found = running(session, account_id=current_user.account_id, mode=mode(), now=ledger.now(session))
     if any(one.plan == plan.code for one in found):
         return redirect("/plan", 303)
-    subscription = current_subscription(session, user_id=current_user.id, mode=mode())
+    subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
     if subscription is None or plan.kind == "lifetime":
         better = any(one.kind != "free" for one in found)
         return redirect("/plan", 303) if plan.kind == "free" and better else None
@@ -199,7 +199,11 @@ def _already_somewhere(session: Session, plan: Plan) -> ResponseReturnValue | No
 
 
 def _belongs_to_reader(order: PlanOrder) -> bool:
-    return bool(order.user_id == current_user.id) and order.mode == mode()
+    return bool(order.account_id == current_user.account_id) and order.mode == mode()
+
+
+def _reader(session: Session) -> Holder:
+    return holder_of(session, account_id=current_user.account_id, external_id=current_user.external_id)
 
 
 def _refused(status: int, reason: str) -> ResponseReturnValue:
@@ -208,7 +212,7 @@ def _refused(status: int, reason: str) -> ResponseReturnValue:
 
 def _render_summary(session: Session, plan: Plan, *, currency: str, errors: dict[str, str] | None = None) -> str:
     account = ledger.get_account(session, account_id=current_user.account_id)
-    trial_days = trial_days_for(session, plan=plan, user_id=current_user.id, mode=mode())
+    trial_days = trial_days_for(session, plan=plan, account_id=current_user.account_id, mode=mode())
     now = clock.now()
     months = 12 if plan.kind == "yearly" else 1
     return render_template(

@@ -28,7 +28,7 @@ class Subscription(Base):
     stripe_subscription_id: Mapped[str] = mapped_column(Text)
     stripe_customer_id: Mapped[str] = mapped_column(Text)
     stripe_item_id: Mapped[str | None] = mapped_column(Text)
-    user_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
     account_id: Mapped[int] = mapped_column(BigInteger)
     external_id: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
@@ -43,6 +43,7 @@ class Subscription(Base):
     stripe_payment_method_id: Mapped[str | None] = mapped_column(Text)
     unpaid_invoice_id: Mapped[str | None] = mapped_column(Text)
     unpaid_invoice_url: Mapped[str | None] = mapped_column(Text)
+    needs: Mapped[str | None] = mapped_column(Text)
     pending_plan: Mapped[str | None] = mapped_column(Text)
     successor_id: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
@@ -74,6 +75,7 @@ class SubscriptionInvoice(Base):
     currency: Mapped[str] = mapped_column(Text)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(Text)
     hosted_url: Mapped[str | None] = mapped_column(Text)
+    finalization_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     applied_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -87,11 +89,11 @@ def find_subscription(session: Session, *, stripe_id: str, lock: bool = False) -
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
 
-def current_subscription(session: Session, *, user_id: int, mode: str) -> Subscription | None:
-    """The person's subscription that has not ended, the newest if there are several."""
+def current_subscription(session: Session, *, account_id: int, mode: str) -> Subscription | None:
+    """The account's subscription that has not ended, the newest if there are several."""
     return session.scalars(
         select(Subscription)
-        .where(Subscription.user_id == user_id, Subscription.mode == mode, Subscription.status.not_in(ENDED))
+        .where(Subscription.account_id == account_id, Subscription.mode == mode, Subscription.status.not_in(ENDED))
         .order_by(Subscription.id.desc())
         .limit(1)
     ).one_or_none()

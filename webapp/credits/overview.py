@@ -88,7 +88,7 @@ def show_credits() -> ResponseReturnValue:
     with unit_of_work() as session:
         now = ledger.now(session)
         overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
-        coming = next_grant(session, user_id=current_user.id, account_id=current_user.account_id, mode=mode(), now=now)
+        coming = next_grant(session, account_id=current_user.account_id, mode=mode(), now=now)
         overview = replace(overview, next_grant=coming)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
