@@ -42,10 +42,10 @@ class Shop:
         assert browser.sign_up(name="Buyer").status_code == 303
         return Buyer(shop=self, browser=browser)
 
-    def press(self, session_id: str, action: str) -> requests.Response:
-        """A button of the pay page."""
+    def press(self, session_id: str, action: str, **fields: str) -> requests.Response:
+        """A button of the pay page, with whatever was typed into its fields."""
         url = f"{self.sandbox_url}/c/pay/{session_id}"
-        return requests.post(url, data={"action": action}, allow_redirects=False, timeout=10)
+        return requests.post(url, data={"action": action, **fields}, allow_redirects=False, timeout=10)
 
     def settle_delayed_payments(self) -> None:
         assert requests.post(f"{self.sandbox_url}/_sandbox/settle", timeout=10).ok

@@ -17,11 +17,12 @@ log = structlog.get_logger()
 def settle_purchase(session: Session, *, purchase_id: int, look_for: Collection[str] = ()) -> Purchase:
     """The purchase stands as its payment stands at Stripe now.
 
-    Paid or free of charge, and in every point what the snapshot says: the credits are granted, once; what of the money was refunded,
-    or lost to a dispute, is revoked in proportion, and an open dispute freezes the rest. Anything that differs from
-    the snapshot: parked with the reason, nothing granted. Otherwise it is open, pending, failed or expired. Safe to
-    repeat, in any order and at once. One made in another mode (sandbox, test, live) is left alone: this Stripe does
-    not know it. `look_for` may name "refunds" and "disputes" to ask for even where the charge shows none.
+    Paid or free of charge, and in every point what the snapshot says: the credits are granted, once; what of the
+    money was refunded, or lost to a dispute, is revoked in proportion, and an open dispute freezes the rest. Anything
+    that differs from the snapshot: parked with the reason, nothing granted. Otherwise it is open, pending, failed or
+    expired. Safe to repeat, in any order and at once. One made in another mode (sandbox, test, live) is left alone:
+    this Stripe does not know it. `look_for` may name "refunds" and "disputes" to ask for even where the charge shows
+    none.
 
     Stripe is asked before anything is locked; then the purchase is locked, and the account inside the ledger's
     functions. Raises PaymentsUnavailable; nothing was written then.

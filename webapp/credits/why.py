@@ -14,6 +14,7 @@ from webapp import ledger
 from webapp.credits.line_notes import note_of, whole
 from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, shorten, story_of
 from webapp.credits.plan_words import carried_over_to, carried_over_words
+from webapp.credits.purchase_words import paid_words
 from webapp.credits.stick import Piece, Segment, lay
 from webapp.database import unit_of_work
 from webapp.i18n.formats import credits_number
@@ -60,6 +61,7 @@ class Why:
     hold: ledger.Hold | None
     actor: str
     story: str
+    paid: str
     next_entry: Entry | None
     carried_over: str
     rate_card_version: int | None
@@ -105,6 +107,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         hold=hold,
         actor=actor_name(entry.actor, own=own_actor),
         story=story_of(entry),
+        paid=paid_words(session, entry),
         carried_over=carried_over_words(next_entry.amount) if next_entry is not None else "",
         rate_card_version=_version(entry.pricing),
     )
