@@ -81,7 +81,7 @@ def test_every_make_target_exists(document: Path) -> None:
 @each_document
 def test_every_flask_command_and_option_exists(document: Path, app: Flask) -> None:
     for code in code_of(document):
-        for line in re.findall(r"(?:^|[\"(\s])flask ([a-z-][^`\"#)]*)", code):
+        for line in re.findall(r"(?<!^from)(?:^|[\"(\s])flask ([a-z-][^`\"#)]*)", code):
             words = shlex.split(line.replace("…", ""))
             if words[:1] == ["--app"]:
                 words = words[2:]

@@ -5,7 +5,19 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Blueprint, Flask
 
-from webapp.api import accounts, batches, catalog, checkout_sessions, entries, estimates, grants, holds, spends, usage
+from webapp.api import (
+    accounts,
+    batches,
+    catalog,
+    charge_refusals,
+    checkout_sessions,
+    entries,
+    estimates,
+    grants,
+    holds,
+    spends,
+    usage,
+)
 from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
 from webapp.api.identifiers import AccountIds
@@ -37,6 +49,7 @@ def register(app: Flask) -> None:
     csrf.exempt(blueprint)  # a key in a header is not sent by a browser on its own, and cookies have no say here
     limiter.exempt(blueprint)
     app.register_blueprint(blueprint)
+    charge_refusals.register(app)
     app.extensions["api_rate_limit"] = RateLimit()
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():

@@ -60,13 +60,18 @@ def body_of(problem: Problem) -> dict[str, Any]:
     """Its members. Called within the caller's language."""
     return {
         "type": f"urn:tallystick:problem:{problem.code}",
-        "title": _titles().get(problem.code) or _title_of_status(problem.status),
+        "title": title_of(problem),
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
         "request_id": request_id(),
         **problem.extra,
     }
+
+
+def title_of(problem: Problem) -> str:
+    """What it is called, in the current language."""
+    return _titles().get(problem.code) or _title_of_status(problem.status)
 
 
 def problem_for_status(status: int, exc: BaseException | None = None) -> Response:
@@ -140,6 +145,7 @@ def _titles() -> dict[str, str]:
         "entry_not_found": _("No such entry"),
         "method_not_allowed": _("Method not allowed"),
         "in_progress": _("Still in progress"),
+        "already_charged": _("Already charged"),
         "already_subscribed": _("Already on a plan"),
         "source_key_conflict": _("Source key already used"),
         "too_large": _("Too large"),
