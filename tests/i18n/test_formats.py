@@ -59,6 +59,9 @@ def test_changes_carry_a_sign_that_is_not_a_hyphen(speaking: Speak) -> None:
         ("en", -50, "USD", "-$0.50"),
         ("en", 5, "USD", "$0.05"),
         ("ar", 900, "EUR", "9.00 €"),
+        ("en", 100_000, "RSD", "RSD 1,000"),  # in hundredths to Stripe, without coins to people
+        ("en", 100_050, "RSD", "RSD 1,000.50"),
+        ("de", 50_000, "ISK", "500 ISK"),
     ],
 )
 def test_money_has_the_decimals_of_its_currency(

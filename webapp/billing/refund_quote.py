@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from babel.numbers import get_currency_precision
 from sqlalchemy.orm import Session
 
 from webapp import ledger
@@ -11,6 +10,7 @@ from webapp.billing.purchase_reversals import gone, paid_grant
 from webapp.billing.refunding import ExceedsPayment, left_minor
 from webapp.billing.take_back import Gone, take_back
 from webapp.database import undone
+from webapp.minor_units import smallest_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +83,8 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
 
 
 def worth(*, credits: int, of_credits: int, price_minor: int, currency: str) -> int:
-    """What was paid for `credits` of `of_credits`, in minor units: rounded down, so that no spent credit is paid back.
-
-    Stripe takes amounts of three-decimal currencies in tens only:
-    https://docs.stripe.com/currencies#three-decimal
+    """What was paid for `credits` of `of_credits`, in minor units: rounded down, so that no spent credit is paid back,
+    and to what Stripe takes in that currency.
     """
-    step = 10 if get_currency_precision(currency) == 3 else 1
+    step = smallest_step(currency)
     return credits * price_minor // of_credits // step * step

@@ -4,7 +4,6 @@ import uuid
 from decimal import Decimal, InvalidOperation
 
 import click
-from babel.numbers import format_currency, get_currency_precision
 from flask.cli import AppGroup
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -15,6 +14,7 @@ from webapp.billing.refund_quote import RefundQuote, quote_refund
 from webapp.billing.refunding import ExceedsPayment, NotRefundable, outbox_key, refund_purchase, send_refund
 from webapp.billing.stripe_api import PaymentsUnavailable
 from webapp.database import sqlstate, unit_of_work
+from webapp.minor_units import decimals_of, written
 
 ACTOR = "admin:cli"
 _MOST_ID = 2**63 - 1
@@ -121,7 +121,7 @@ def _find(session: Session, name: str) -> Purchase:
 def _minor(amount: str, currency: str) -> int:
     """`2.70` in minor units. Raises click.BadParameter for what the currency has no coins for."""
     try:
-        minor = Decimal(amount).scaleb(get_currency_precision(currency))
+        minor = Decimal(amount).scaleb(decimals_of(currency))
         whole = int(minor)
     except (InvalidOperation, ValueError, OverflowError):
         raise click.BadParameter(f"{amount!r} is no amount; write for example 2.70.", param_hint="--amount") from None
@@ -131,8 +131,7 @@ def _minor(amount: str, currency: str) -> int:
 
 
 def _money(minor: int, currency: str) -> str:
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale="en")
+    return written(minor, currency, "en")
 
 
 def _in_words(quote: RefundQuote) -> str:

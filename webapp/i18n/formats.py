@@ -8,13 +8,13 @@ from functools import wraps
 from typing import Any
 
 from babel import Locale, dates, numbers
-from babel.numbers import get_currency_precision
 from flask import Flask, current_app
 from flask_babel import get_locale, get_timezone
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from webapp import clock as python_clock
+from webapp.minor_units import amount_of, decimals_of, with_decimals, written
 
 MINUS = "−"
 _COMPACT_FROM = 1_000_000
@@ -64,8 +64,7 @@ def signed(value: int) -> str:
 
 def money(minor: int, currency: str) -> str:
     """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return _spaced(numbers.format_currency(amount, currency, locale=_locale()))
+    return _spaced(written(minor, currency, _locale()))
 
 
 def _spaced(text: str) -> str:
@@ -75,7 +74,7 @@ def _spaced(text: str) -> str:
 
 def price(minor: int, currency: str) -> str:
     """Money for a price tag: as `money`, without decimals where they would be zeros: €9."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    amount = amount_of(minor, currency)
     if amount != amount.to_integral_value():
         return money(minor, currency)
     pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
@@ -84,15 +83,11 @@ def price(minor: int, currency: str) -> str:
 
 def per_credit(minor: int, credits: int, currency: str) -> str:
     """The price of one credit, to two digits more than the currency has: €0.0180."""
-    digits = get_currency_precision(currency) + 2
-    amount = (Decimal(minor).scaleb(-get_currency_precision(currency)) / credits).quantize(Decimal(1).scaleb(-digits))
+    digits = decimals_of(currency) + 2
+    amount = (amount_of(minor, currency) / credits).quantize(Decimal(1).scaleb(-digits))
     pattern = _locale().currency_formats["standard"]
-    fine = _with_decimals(pattern.pattern, digits)
+    fine = with_decimals(pattern.pattern, digits)
     return _spaced(numbers.format_currency(amount, currency, format=fine, locale=_locale(), currency_digits=False))
-
-
-def _with_decimals(pattern: str, digits: int) -> str:
-    return ";".join(part.replace("0.00", "0." + "0" * digits) for part in pattern.split(";"))
 
 
 def percent(share: float) -> str:
