@@ -51,7 +51,7 @@ def _look_closer(failed: ChargingFailed) -> int:
     """How many to try next; the event that failed alone is parked."""
     if len(failed.ids) == 1:
         cause = failed.__cause__
-        log.error("usage_failed", event=failed.ids[0], exc_info=cause)
+        log.error("usage_failed", usage_event=failed.ids[0], exc_info=cause)
         reason = f"{type(cause).__name__}: {cause}"
         retried(lambda session: park_failed(session, event_id=failed.ids[0], reason=reason))
         count(failed=1)

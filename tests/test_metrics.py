@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from tests.conftest import TestServers
 from tests.instance import Instance
-from webapp import outbox
+from webapp import ledger, outbox
 from webapp.database import unit_of_work
+from webapp.usage.accepting import accept_usage
 
 TOKEN = "a-token-of-some-length"
 STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
@@ -72,6 +73,21 @@ def test_it_tells_what_is_undone_and_for_how_long(fresh_app: Flask) -> None:
     assert 89 < figure(body, "tallystick_outbox_oldest_seconds") < 150
     assert figure(body, "tallystick_database_up") == 1
     assert "tallystick_ledger_entries_written_total" in body
+
+
+def test_it_tells_what_of_queued_usage_is_not_charged(fresh_app: Flask) -> None:
+    client = fresh_app.test_client()
+    with fresh_app.app_context(), unit_of_work() as session:
+        account = ledger.open_account(session, external_id="u")[0].account_id
+        spends = [ledger.SpendItem(account_id=account, amount=1, idempotency_key=key, actor="t") for key in "abc"]
+        accept_usage(session, events=spends)
+        outbox.take_pending(session)
+        session.execute(text("UPDATE usage_events SET since = since - interval '90 s' WHERE idempotency_key = 'a'"))
+        session.execute(text("UPDATE usage_events SET state = 'parked' WHERE idempotency_key = 'c'"))
+    body = client.get("/metrics").text
+    assert figure(body, 'tallystick_usage_events{state="pending"}') == 2
+    assert figure(body, 'tallystick_usage_events{state="parked"}') == 1
+    assert 89 < figure(body, "tallystick_usage_oldest_seconds") < 150
 
 
 def test_without_the_database_the_rest_is_still_told(make_app: Callable[..., Flask], servers: TestServers) -> None:

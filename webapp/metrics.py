@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from webapp.database import unit_of_work
 from webapp.extensions import limiter
 from webapp.job_runs import JobRun
 from webapp.queue import queue
+from webapp.usage.reading import Backlog as UsageBacklog
+from webapp.usage.reading import backlog as usage_backlog
 
 log = structlog.get_logger()
 
@@ -111,9 +114,12 @@ def _shared_folder() -> Path | None:
 class _Undone:
     waiting: int
     parked: int
+    events_parked: int
     oldest_seconds: float
     entries_written: int
     jobs: list[JobRun]
+    usage: UsageBacklog
+    usage_oldest_seconds: float
 
 
 class Backlog(Collector):
@@ -130,6 +136,11 @@ class Backlog(Collector):
             rows.add_metric(["parked"], undone.parked)
             yield rows
             yield GaugeMetricFamily(
+                "tallystick_stripe_events_parked",
+                "Events of Stripe's that wait for a person.",
+                value=undone.events_parked,
+            )
+            yield GaugeMetricFamily(
                 "tallystick_outbox_oldest_seconds",
                 "Age of the oldest row that is neither done nor parked; 0 when there is none.",
                 value=undone.oldest_seconds,
@@ -140,6 +151,7 @@ class Backlog(Collector):
                 value=undone.entries_written,
             )
             yield from _of_jobs(undone.jobs)
+            yield from _of_usage(undone)
         waiting = _jobs_waiting()
         if waiting is not None:
             yield GaugeMetricFamily("tallystick_jobs_waiting", "Jobs in RQ that no worker has taken.", value=waiting)
@@ -153,6 +165,7 @@ def _undone() -> _Undone | None:
                 text(
                     "SELECT count(*) AS waiting, min(created_at) AS oldest,"
                     " (SELECT count(*) FROM outbox WHERE done_at IS NULL AND parked_at IS NOT NULL) AS parked,"
+                    " (SELECT count(*) FROM stripe_events WHERE state = 'parked') AS events_parked,"
                     " (SELECT n_tup_ins FROM pg_stat_all_tables"
                     "   WHERE schemaname = 'ledger' AND relname = 'entries') AS entries_written"
                     " FROM outbox WHERE done_at IS NULL AND parked_at IS NULL"
@@ -160,16 +173,36 @@ def _undone() -> _Undone | None:
             ).one()
             jobs = [session.get_one(JobRun, run_id) for run_id in session.execute(_LAST_ENDED).scalars()]
             session.expunge_all()
-            age = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
+            usage = usage_backlog(session)
     except SQLAlchemyError as error:
         log.warning("metrics_without_database", error=type(error).__name__)
         return None
     return _Undone(
         waiting=row.waiting,
         parked=row.parked,
-        oldest_seconds=max(age, 0.0),
+        events_parked=row.events_parked,
+        oldest_seconds=_age(row.oldest),
         entries_written=row.entries_written or 0,
         jobs=jobs,
+        usage=usage,
+        usage_oldest_seconds=_age(usage.pending_since),
+    )
+
+
+def _age(moment: datetime | None) -> float:
+    return max((clock.now() - moment).total_seconds(), 0.0) if moment else 0.0
+
+
+def _of_usage(undone: _Undone) -> Iterator[Metric]:
+    """Queued usage that is not charged: what waits for a worker, and what could not be paid."""
+    events = GaugeMetricFamily("tallystick_usage_events", "Queued usage that is not charged.", labels=["state"])
+    events.add_metric(["pending"], undone.usage.pending)
+    events.add_metric(["parked"], undone.usage.parked)
+    yield events
+    yield GaugeMetricFamily(
+        "tallystick_usage_oldest_seconds",
+        "For how long the oldest pending usage event has waited; 0 when there is none.",
+        value=undone.usage_oldest_seconds,
     )
 
 

@@ -129,6 +129,9 @@ _LEFT_UNDONE = text(
     UNION ALL
     SELECT 11, NULL, format('Stripe event %s (%s) is unhandled', id, type)
     FROM stripe_events WHERE state = 'received' AND received_at < :limit
+    UNION ALL
+    SELECT 11, account_id, format('usage event %s is not charged', id)
+    FROM usage_events WHERE state = 'pending' AND since < :limit
     """
 )
 

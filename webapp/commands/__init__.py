@@ -19,6 +19,7 @@ from webapp.commands import (
     seed,
     stripe,
     translations,
+    usage,
 )
 
 
@@ -38,6 +39,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(campaign.campaign_group)
     app.cli.add_command(jobs.jobs_group)
+    app.cli.add_command(usage.usage_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)
     app.cli.add_command(translations.translations_group)

@@ -29,6 +29,14 @@ _BACKLOG = text(
 )
 
 
+_PARKED = text(
+    "SELECT a.external_id, p.events, p.amount, p.oldest_at FROM ("
+    " SELECT account_id, count(*) AS events, sum(amount) AS amount, min(accepted_at) AS oldest_at"
+    " FROM usage_events WHERE state = 'parked' GROUP BY account_id ORDER BY oldest_at LIMIT :limit) p"
+    " JOIN ledger.accounts_v a ON a.account_id = p.account_id ORDER BY p.oldest_at"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
     """How many events wait, since when the first of them does, and how many could not be paid."""
@@ -61,3 +69,22 @@ def backlog(session: Session) -> Backlog:
     """What is undone now."""
     row = session.execute(_BACKLOG).one()
     return Backlog(pending=row.pending, parked=row.parked, pending_since=row.pending_since)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParkedUsage:
+    """What an account has not paid for: how many events, of how many credits, since when."""
+
+    external_id: str
+    events: int
+    amount: int
+    oldest_at: datetime
+
+
+def parked_usage(session: Session, *, limit: int) -> list[ParkedUsage]:
+    """The accounts with parked events, the one that waits longest in front."""
+    rows = session.execute(_PARKED, {"limit": limit})
+    return [
+        ParkedUsage(external_id=row.external_id, events=row.events, amount=int(row.amount), oldest_at=row.oldest_at)
+        for row in rows
+    ]

@@ -7,7 +7,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from webapp import clock
-from webapp.usage.event import PARKED, PENDING, UsageEvent
+from webapp.usage.event import PARKED, PENDING, REJECTED, UsageEvent
 
 # So long a parked event is tried again by itself; then it is left for a person.
 RETRY_FOR = timedelta(days=30)
@@ -39,15 +39,16 @@ def retry_payable(session: Session, *, limit: int) -> int:
 
 def retry_parked(session: Session, *, account_ids: Collection[int]) -> int:
     """All parked events of these accounts are pending again, whatever parked them and when; returns how many."""
-    parked = (
-        select(UsageEvent.id)
-        .where(UsageEvent.account_id.in_(account_ids), UsageEvent.state == PARKED)
-        .with_for_update(skip_locked=True)
-    )
-    again = (
-        update(UsageEvent)
-        .where(UsageEvent.id.in_(parked.scalar_subquery()))
-        .values(state=PENDING, since=clock.now())
-        .returning(UsageEvent.id)
-    )
-    return len(session.execute(again).all())
+    return _move_parked(session, account_ids=account_ids, state=PENDING)
+
+
+def give_up(session: Session, *, account_ids: Collection[int]) -> int:
+    """All parked events of these accounts are rejected for good, for what parked them; returns how many."""
+    return _move_parked(session, account_ids=account_ids, state=REJECTED)
+
+
+def _move_parked(session: Session, *, account_ids: Collection[int], state: str) -> int:
+    parked = select(UsageEvent.id).where(UsageEvent.account_id.in_(account_ids), UsageEvent.state == PARKED)
+    locked = parked.with_for_update(skip_locked=True).scalar_subquery()
+    moved = update(UsageEvent).where(UsageEvent.id.in_(locked)).values(state=state, since=clock.now())
+    return len(session.execute(moved.returning(UsageEvent.id)).all())
