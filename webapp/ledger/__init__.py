@@ -17,6 +17,7 @@ from webapp.ledger.balances import (
 from webapp.ledger.batches import grant_many, spend_many
 from webapp.ledger.call import take_changed
 from webapp.ledger.clock import advance_clock, clock_can_move, now, turn_back
+from webapp.ledger.condition import Condition, ConditionFailed, all_of
 from webapp.ledger.entries import (
     Draw,
     Entry,
@@ -55,13 +56,24 @@ from webapp.ledger.holds import (
 )
 from webapp.ledger.past import GrantAt, HoldAt, State, state_at
 from webapp.ledger.requests import GrantItem, SpendItem
-from webapp.ledger.rollover import roll_over
-from webapp.ledger.writes import Written, expire_account, expire_due, grant, refund_spend, revoke, spend
+from webapp.ledger.rollover import RollOver, roll_over, roll_over_many
+from webapp.ledger.writes import (
+    Written,
+    expire_account,
+    expire_accounts,
+    expire_due,
+    grant,
+    refund_spend,
+    revoke,
+    spend,
+)
 
 __all__ = [
     "Account",
     "AccountNotFound",
     "Balance",
+    "Condition",
+    "ConditionFailed",
     "Draw",
     "Entry",
     "EntryNotFound",
@@ -81,12 +93,14 @@ __all__ = [
     "InvalidRequest",
     "LedgerRefusal",
     "Page",
+    "RollOver",
     "SourceKeyConflict",
     "SpendItem",
     "State",
     "Written",
     "WrittenHold",
     "advance_clock",
+    "all_of",
     "balance",
     "balance_at",
     "capture_hold",
@@ -95,6 +109,7 @@ __all__ = [
     "entries",
     "entry",
     "expire_account",
+    "expire_accounts",
     "expire_due",
     "expiring",
     "find_account",
@@ -115,6 +130,7 @@ __all__ = [
     "refund_spend",
     "revoke",
     "roll_over",
+    "roll_over_many",
     "set_spend_order",
     "spend",
     "spend_many",

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
+from webapp.ledger.array_text import array_text
 from webapp.ledger.call import note_change
 from webapp.ledger.entries import ENTRY_FIELDS, Entry
 from webapp.ledger.errors import InvalidRequest, LedgerRefusal, refusal_for
@@ -50,6 +51,7 @@ _OF_GRANTS = {
     "metadata": "text",
     "idempotency_key": "text",
     "occurred_at": "timestamptz",
+    "about_seq": "bigint",
 }
 
 
@@ -71,7 +73,7 @@ def spend_many(session: Session, *, items: Sequence[SpendItem]) -> list[Written 
     other. Of a key given twice, the second is a replay of the first. Locks the accounts in the order of their ids, so
     batches do not deadlock each other. Raises InvalidRequest for too many items; nothing was written then.
     """
-    _check_count(items, MOST_SPENDS)
+    check_count(items, MOST_SPENDS)
     return _run(session, _SPEND_MANY, _OF_SPENDS, items)
 
 
@@ -82,11 +84,12 @@ def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written 
     batch that was cut off is simply repeated. Locks the accounts in the order of their ids. Raises InvalidRequest for
     too many items; nothing was written then.
     """
-    _check_count(items, MOST_GRANTS)
+    check_count(items, MOST_GRANTS)
     return _run(session, _GRANT_MANY, _OF_GRANTS, items)
 
 
-def _check_count(items: Sequence[Any], most: int) -> None:
+def check_count(items: Sequence[Any], most: int) -> None:
+    """Raises InvalidRequest for more than `most`."""
     if len(items) > most:
         raise InvalidRequest(f"must be at most {most} items", field="items")
 
@@ -110,7 +113,8 @@ def _run(
         asked.append(place)
         note_change(session, arguments["account_id"])
     if asked:
-        for row in session.execute(statement, columns).mappings():
+        arrays = {name: array_text(column) for name, column in columns.items()}
+        for row in session.execute(statement, arrays).mappings():
             outcomes[asked[row["item"] - 1]] = _outcome(row)
     done = [outcome for outcome in outcomes if outcome is not None]
     assert len(done) == len(items)

@@ -71,6 +71,7 @@ class GrantItem:
     metadata: dict[str, Any] | None = None
     idempotency_key: str | None = None
     occurred_at: datetime | None = None
+    about_seq: int | None = None
 
     def arguments(self) -> dict[str, Any]:
         """As PostgreSQL takes them, the fingerprint of the terms included. Raises InvalidRequest."""
@@ -97,6 +98,7 @@ class GrantItem:
                 "metadata": as_json("metadata", self.metadata or {}),
                 "idempotency_key": self.idempotency_key,
                 "occurred_at": self.occurred_at,
+                "about_seq": self.about_seq,
             }
         )
         return {**terms, **others, "fingerprint": fingerprint_of_grant(**terms)}

@@ -1,14 +1,18 @@
 """Every write that the ledger knows, each one call of one function of sql/."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.arguments import as_json, checked
+from webapp.ledger.array_text import array_text
 from webapp.ledger.call import call, call_all, note_change
+from webapp.ledger.condition import Condition, ConditionFailed
 from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
 from webapp.ledger.fingerprints import fingerprint
 from webapp.ledger.requests import GrantItem, SpendItem
@@ -28,11 +32,11 @@ _GRANT = text(
     " :expires_at, :priority, :effective_at, CAST(:features AS text[]), :cost_minor, :cost_currency, :description,"
     " :reference, CAST(:metadata AS jsonb), :idempotency_key, :occurred_at, :about_seq)"
 )
-_SPEND = text(
-    f"SELECT {ENTRY_OF} FROM ledger.spend(:account_id, :amount, :idempotency_key, :fingerprint, :actor, :feature,"
-    " :quantity, :partial, :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb),"
-    " :occurred_at)"
+_SPENT = (
+    "ledger.spend({account_id}, :amount, :idempotency_key, :fingerprint, :actor, :feature, :quantity, :partial,"
+    " :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb), :occurred_at)"
 )
+_SPEND = text(f"SELECT {ENTRY_OF} FROM {_SPENT.format(account_id=':account_id')}")
 _REFUND = text(
     f"SELECT {ENTRY_OF} FROM ledger.refund_spend(:account_id, :seq, :amount, :idempotency_key, :fingerprint,"
     " :actor, :reason, :reference, CAST(:metadata AS jsonb))"
@@ -42,6 +46,7 @@ _REVOKE = text(
     " CAST(:metadata AS jsonb))"
 )
 _EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
+_EXPIRE_ACCOUNTS = text("SELECT ledger.expire_accounts(CAST(:account_ids AS bigint[])) AS expired")
 _EXPIRE_DUE = text("SELECT account_ids, entries FROM ledger.expire_due(:limit)")
 
 
@@ -75,7 +80,6 @@ def grant(
     entry. Raises SourceKeyConflict or IdempotencyKeyReused for other content under a used key, AccountNotFound,
     InvalidRequest; nothing was written then.
     """
-    note_change(session, account_id)
     item = GrantItem(
         account_id=account_id,
         amount=amount,
@@ -93,8 +97,15 @@ def grant(
         metadata=metadata,
         idempotency_key=idempotency_key,
         occurred_at=occurred_at,
+        about_seq=about_seq,
     )
-    return written(call(session, _GRANT, {**item.arguments(), "about_seq": about_seq}))
+    return write_grant(session, item)
+
+
+def write_grant(session: Session, item: GrantItem) -> Written:
+    """What `grant` does, asked as an item of a batch is."""
+    note_change(session, item.account_id)
+    return written(call(session, _GRANT, item.arguments()))
 
 
 def spend(
@@ -113,13 +124,15 @@ def spend(
     pricing: dict[str, Any] | None = None,
     occurred_at: datetime | None = None,
     request: Any = None,
+    only_if: Condition | None = None,
 ) -> Written:
     """`amount` credits are burnt in burn order: all of them, or with `partial` what there is.
 
     `pricing` is the arithmetic that led to the amount, kept with the entry. `request` is what the caller asked for,
     when the amount was computed from it: the same request under the same key is a replay even if prices changed
-    meanwhile. Locks the account. Raises InsufficientCredits (the key stays unused), IdempotencyKeyReused,
-    AccountNotFound, InvalidRequest; nothing was written then.
+    meanwhile. `only_if` is looked at in the same statement, before the lock. Locks the account. Raises
+    ConditionFailed, InsufficientCredits (the key stays unused), IdempotencyKeyReused, AccountNotFound, InvalidRequest;
+    nothing was written then.
     """
     note_change(session, account_id)
     item = SpendItem(
@@ -137,7 +150,23 @@ def spend(
         occurred_at=occurred_at,
         request=request,
     )
-    return written(call(session, _SPEND, item.arguments()))
+    if only_if is None:
+        return written(call(session, _SPEND, item.arguments()))
+    rows = call_all(session, _spend_if(only_if.sql), {**item.arguments(), **only_if.arguments})
+    if not rows:
+        raise ConditionFailed
+    return written(rows[0])
+
+
+@lru_cache(maxsize=100)
+def _spend_if(condition: str) -> TextClause:
+    """The account's id comes out of the condition, so that there is none to spend from where that fails.
+
+    OFFSET keeps the planner from putting the id in by itself, which would leave it free to spend first.
+    """
+    still = f"SELECT CAST(:account_id AS bigint) AS account_id WHERE EXISTS ({condition}) OFFSET 0"
+    spent = _SPENT.format(account_id="still.account_id")
+    return text(f"SELECT {ENTRY_OF} FROM ({still}) still CROSS JOIN LATERAL {spent}")
 
 
 def refund_spend(
@@ -213,6 +242,17 @@ def expire_account(session: Session, *, account_id: int) -> int:
     """What has expired on this account is booked; returns how many entries that took. Locks the account."""
     note_change(session, account_id)
     return int(call(session, _EXPIRE_ACCOUNT, {"account_id": account_id})["expired"])
+
+
+def expire_accounts(session: Session, *, account_ids: Sequence[int]) -> int:
+    """What has expired on these accounts is booked; returns how many entries that took.
+
+    Locks all of them, due or not, in the order of their ids. One that does not exist is passed over.
+    """
+    row = session.execute(_EXPIRE_ACCOUNTS, {"account_ids": array_text(account_ids)}).one()
+    for account_id in account_ids:
+        note_change(session, account_id)
+    return int(row.expired)
 
 
 def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:

@@ -1,45 +1,25 @@
 -- The sweep: writing down what has expired, for many accounts at once.
 
--- One chunk of the sweep over all accounts: up to p_limit of those that are due, fewer when they have very many open
--- grants. They are locked together before the first is looked at, so sweeps at the same time take different ones. What
--- somebody else has locked is left out: its next write books the same facts. Nobody is waited for, so the order of
--- locking is free: the longest due come first. What is written is what ledger.book_due would write: together where
--- only grants have expired, account by account where a hold has lapsed.
-CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT account_ids bigint[], OUT entries bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Writes for the accounts, which the caller has locked, what ledger.book_due would write for each at p_now: together
+-- where only grants have expired, account by account where a hold has lapsed. Returns how many entries that took.
+CREATE OR REPLACE FUNCTION ledger.expire_locked(p_account_ids bigint[], p_now timestamptz, OUT entries bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 -- Whatever the statistics say, each account's rows are found by their keys: a plan may be older than the tables.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
 AS $$
 DECLARE
-    most_grants CONSTANT bigint := 20000;
     v_account ledger.accounts;
-    v_now timestamptz := ledger.now();
     v_done bigint[];
     v_id bigint;
     v_seq bigint;
 BEGIN
-    SELECT coalesce(array_agg(d.account_id), '{}') INTO account_ids
-    FROM (SELECT account_id FROM ledger.accounts WHERE due_at <= v_now ORDER BY due_at LIMIT p_limit
-          FOR NO KEY UPDATE SKIP LOCKED) d;
-    entries := 0;
-    IF account_ids = '{}' THEN
-        RETURN;
-    END IF;
-    v_now := ledger.now();
-    SELECT array_agg(c.account_id) INTO account_ids
-    FROM (SELECT u.account_id, sum(g.open) OVER (ORDER BY u.place) - g.open AS earlier
-          FROM unnest(account_ids) WITH ORDINALITY u (account_id, place)
-          CROSS JOIN LATERAL (
-              SELECT count(*) AS open FROM ledger.grants g WHERE g.account_id = u.account_id AND g.open) g) c
-    WHERE c.earlier < most_grants;
-
     WITH line AS (
         SELECT a.account_id, a.head, a.seq AS seq_before, a.balance, a.debt, x.moment, g.grant_id, g.expires_at,
                g.effective_at, g.remaining, g.held, g.frozen, g.description,
                coalesce(g.expires_at <= x.moment AND g.remaining > g.held, false) AS lost
-        FROM (SELECT unnest(account_ids) AS account_id OFFSET 0) u
+        FROM (SELECT unnest(p_account_ids) AS account_id OFFSET 0) u
         JOIN ledger.accounts a ON a.account_id = u.account_id
-        CROSS JOIN LATERAL (SELECT greatest(v_now, a.booked_at) AS moment) x
+        CROSS JOIN LATERAL (SELECT greatest(p_now, a.booked_at) AS moment) x
         LEFT JOIN ledger.grants g ON g.account_id = a.account_id AND g.open
         WHERE a.held = 0 OR NOT EXISTS (
             SELECT FROM ledger.holds h
@@ -89,12 +69,60 @@ BEGIN
     SELECT count(*) FILTER (WHERE c.lost), coalesce(array_agg(c.account_id) FILTER (WHERE c.is_last), '{}')
     INTO entries, v_done FROM chained c;
 
-    FOR v_id IN SELECT unnest(account_ids) EXCEPT SELECT unnest(v_done) LOOP
+    FOR v_id IN SELECT unnest(p_account_ids) EXCEPT SELECT unnest(v_done) LOOP
         SELECT * INTO STRICT v_account FROM ledger.accounts WHERE account_id = v_id;
         v_seq := v_account.seq;
-        v_account := ledger.book_due(v_account, greatest(v_now, v_account.booked_at));
+        v_account := ledger.book_due(v_account, greatest(p_now, v_account.booked_at));
         PERFORM ledger.save(v_account);
         entries := entries + v_account.seq - v_seq;
     END LOOP;
+END
+$$;
+
+-- One chunk of the sweep over all accounts: up to p_limit of those that are due, fewer when they have very many open
+-- grants. They are locked together before the first is looked at, so sweeps at the same time take different ones. What
+-- somebody else has locked is left out: its next write books the same facts. Nobody is waited for, so the order of
+-- locking is free: the longest due come first.
+CREATE OR REPLACE FUNCTION ledger.expire_due(p_limit integer DEFAULT 500, OUT account_ids bigint[], OUT entries bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    most_grants CONSTANT bigint := 20000;
+    v_now timestamptz := ledger.now();
+BEGIN
+    SELECT coalesce(array_agg(d.account_id), '{}') INTO account_ids
+    FROM (SELECT account_id FROM ledger.accounts WHERE due_at <= v_now ORDER BY due_at LIMIT p_limit
+          FOR NO KEY UPDATE SKIP LOCKED) d;
+    entries := 0;
+    IF account_ids = '{}' THEN
+        RETURN;
+    END IF;
+    v_now := ledger.now();
+    SELECT array_agg(c.account_id) INTO account_ids
+    FROM (SELECT u.account_id, sum(g.open) OVER (ORDER BY u.place) - g.open AS earlier
+          FROM unnest(account_ids) WITH ORDINALITY u (account_id, place)
+          CROSS JOIN LATERAL (
+              SELECT count(*) AS open FROM ledger.grants g WHERE g.account_id = u.account_id AND g.open) g) c
+    WHERE c.earlier < most_grants;
+    entries := ledger.expire_locked(account_ids, v_now);
+END
+$$;
+
+-- What has expired on these accounts is booked, as ledger.expire_account does for one; returns how many entries that
+-- took. Locks them all, due or not, in the order of their ids: so whoever goes on to write to them waits for nobody.
+CREATE OR REPLACE FUNCTION ledger.expire_accounts(p_account_ids bigint[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
+AS $$
+DECLARE
+    v_due bigint[];
+    v_now timestamptz;
+BEGIN
+    PERFORM FROM ledger.accounts WHERE account_id = ANY (p_account_ids) ORDER BY account_id FOR NO KEY UPDATE;
+    v_now := ledger.now();
+    SELECT coalesce(array_agg(a.account_id), '{}') INTO v_due FROM ledger.accounts a
+    WHERE a.account_id = ANY (p_account_ids) AND a.due_at <= greatest(v_now, a.booked_at);
+    RETURN ledger.expire_locked(v_due, v_now);
 END
 $$;

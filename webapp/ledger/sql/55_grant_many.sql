@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION ledger.grant_many(
     p_account_ids bigint[], p_amounts bigint[], p_sources text[], p_actors text[], p_fingerprints bytea[],
     p_source_keys text[], p_expires_ats timestamptz[], p_priorities integer[], p_effective_ats timestamptz[],
     p_features text[], p_cost_minors bigint[], p_cost_currencies text[], p_descriptions text[], p_references text[],
-    p_metadatas text[], p_idempotency_keys text[], p_occurred_ats timestamptz[]
+    p_metadatas text[], p_idempotency_keys text[], p_occurred_ats timestamptz[], p_about_seqs bigint[]
 ) RETURNS TABLE (item bigint, replayed boolean, refusal text, message text, detail text, entry ledger.entries)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 -- Whatever the statistics say, each item finds its rows by the keys: a plan may be older than the tables have grown.
@@ -84,10 +84,11 @@ BEGIN
             SELECT * FROM unnest(
                 p_account_ids, p_amounts, p_sources, p_actors, p_fingerprints, p_source_keys, p_expires_ats,
                 p_priorities, p_effective_ats, p_features, p_cost_minors, p_cost_currencies, p_descriptions,
-                p_references, p_metadatas::jsonb[], p_idempotency_keys, p_occurred_ats, v_ways
+                p_references, p_metadatas::jsonb[], p_idempotency_keys, p_occurred_ats, p_about_seqs, v_ways
             ) WITH ORDINALITY i (
                 account_id, amount, source, actor, fingerprint, source_key, expires_at, priority, effective_at,
-                features, cost_minor, cost_currency, description, reference, metadata, key, occurred_at, way, item)
+                features, cost_minor, cost_currency, description, reference, metadata, key, occurred_at, about_seq, way,
+                item)
             WHERE way = 't' OFFSET 0) u
         JOIN ledger.accounts a ON a.account_id = u.account_id
         CROSS JOIN LATERAL (SELECT greatest(v_now, a.booked_at) AS moment) x
@@ -96,12 +97,13 @@ BEGIN
         SELECT l.*, lead(l.seq) OVER w IS NULL AS is_last,
                min(l.expires_at) OVER whole AS first_expiry,
                min(l.effect_at) FILTER (WHERE l.effect_at > l.moment) OVER whole AS first_start,
-               (l.account_id, l.seq, l.kind, l.amount, l.balance_after, 0, ARRAY[l.seq], ARRAY[l.amount], NULL, NULL,
-                NULL, l.description, l.reference, l.metadata, NULL, l.key, l.fingerprint, l.actor, l.occurs_at, l.moment,
+               (l.account_id, l.seq, l.kind, l.amount, l.balance_after, 0, ARRAY[l.seq], ARRAY[l.amount], l.about_seq,
+                NULL, NULL, l.description, l.reference, l.metadata, NULL, l.key, l.fingerprint, l.actor, l.occurs_at,
+                l.moment,
                 ledger.chain(l.head, convert_to(jsonb_build_array(
-                    l.account_id, l.seq, l.kind, l.amount, l.balance_after, 0, ARRAY[l.seq], ARRAY[l.amount], NULL,
-                    NULL, NULL, l.description, l.reference, l.metadata, NULL, l.key, encode(l.fingerprint, 'hex'),
-                    l.actor, extract(epoch FROM l.occurs_at), extract(epoch FROM l.moment))::text, 'UTF8'))
+                    l.account_id, l.seq, l.kind, l.amount, l.balance_after, 0, ARRAY[l.seq], ARRAY[l.amount],
+                    l.about_seq, NULL, NULL, l.description, l.reference, l.metadata, NULL, l.key,
+                    encode(l.fingerprint, 'hex'), l.actor, extract(epoch FROM l.occurs_at), extract(epoch FROM l.moment))::text, 'UTF8'))
                 OVER w, NULL)::ledger.entries AS entry
         FROM line l
         WINDOW w AS (PARTITION BY l.account_id ORDER BY l.seq), whole AS (PARTITION BY l.account_id)
@@ -149,7 +151,8 @@ BEGIN
                     CASE WHEN p_features[r.item] IS NOT NULL
                          THEN ARRAY(SELECT jsonb_array_elements_text(p_features[r.item]::jsonb)) END,
                     p_cost_minors[r.item], p_cost_currencies[r.item], p_descriptions[r.item], p_references[r.item],
-                    p_metadatas[r.item]::jsonb, p_idempotency_keys[r.item], p_occurred_ats[r.item]);
+                    p_metadatas[r.item]::jsonb, p_idempotency_keys[r.item], p_occurred_ats[r.item],
+                    p_about_seqs[r.item]);
                 replayed := s.replayed;
                 entry := s.entry;
             EXCEPTION WHEN SQLSTATE 'TS001' OR SQLSTATE 'TS002' OR SQLSTATE 'TS005' OR SQLSTATE 'TS006' THEN

@@ -14,7 +14,7 @@ BEGIN
             'open_account', 'open_accounts', 'set_spend_order',
             'grant', 'spend', 'refund_spend', 'revoke', 'freeze', 'unfreeze',
             'place_hold', 'capture_hold', 'void_hold',
-            'expire_account', 'expire_due',
+            'expire_account', 'expire_accounts', 'expire_due',
             'balance', 'balance_at', 'account_at', 'grants_at', 'spendable', 'seq_bounds',
             'spend_many', 'grant_many',
             'begin_seal', 'seal_heads', 'finish_seal', 'sealed_all',
