@@ -134,3 +134,13 @@ def test_the_buy_page_says_so_and_sells_again_when_stripe_is_back(app: Flask, sh
     assert "Pay €9.00" in page()
     assert buyer.buy().status_code == 303
     assert breaker.may_ask()
+
+
+def test_the_page_of_a_plan_says_so_unless_the_plan_is_free(app: Flask, shop: Shop, buyer: Buyer) -> None:
+    fail(breaker.FAILURES)
+    page = buyer.browser.get("/plans/pro/subscribe").text
+    assert 'id="payments-away"' in page
+    assert "Pay €" not in page
+    assert 'id="payments-away"' not in buyer.browser.get("/plans/free/subscribe").text
+    let_time_pass(app, "open")
+    assert "Pay €" in buyer.browser.get("/plans/pro/subscribe").text

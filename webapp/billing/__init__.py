@@ -6,6 +6,7 @@ from flask import Flask
 def register(app: Flask) -> None:
     """Add the pricing page, the checkout, the webhook and the client of Stripe to the application."""
     from webapp.billing import (
+        cards_page,
         checkout_pages,
         plan_page,
         pricing_page,
@@ -16,5 +17,5 @@ def register(app: Flask) -> None:
     )
 
     stripe_api.configure(app, app.config["SETTINGS"])
-    for page in (pricing_page, checkout_pages, return_page, subscribe_page, plan_page, webhook):
+    for page in (pricing_page, checkout_pages, return_page, subscribe_page, plan_page, cards_page, webhook):
         app.register_blueprint(page.blueprint)

@@ -12,6 +12,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
+from webapp.billing import breaker
 from webapp.billing.checkout import CurrencyNotOffered
 from webapp.billing.currency import choose_currency
 from webapp.billing.entitlement import running
@@ -227,6 +228,7 @@ def _render_summary(session: Session, plan: Plan, *, currency: str, errors: dict
         intent=secrets.token_urlsafe(18),
         next_page=safe_next(request.values.get("next")),
         errors=errors or {},
+        payments_away=plan.kind != "free" and breaker.is_open(),
     )
 
 
