@@ -177,7 +177,9 @@ class Story:
     price_id: str | None = None
     trial_ends_at: datetime | None = None
     ended_at: datetime | None = None
+    cancel_at_period_end: bool = False
     invoices: list[InvoiceFacts] = field(default_factory=list)
+    refunds: list[dict[str, Any]] = field(default_factory=list)
 
     def invoice(
         self,
@@ -218,6 +220,10 @@ class Story:
         )
         return self.invoice(reason, line, **more)
 
+    def subscribe_to(self, code: str) -> None:
+        """The next invoice will be for that plan; what is paid stays as it is."""
+        self.price_id = price_of(self.member.app, code)
+
     def change(self, old: str, new: str, moment: datetime, until: datetime, *, back: int, rest: int) -> InvoiceFacts:
         """What a change in the middle of a period costs: back for the old plan, rest for the new one."""
         self.price_id = price_of(self.member.app, new)
@@ -227,6 +233,23 @@ class Story:
             LineFacts(price_id=price_of(self.member.app, old), amount_minor=-back, **part),  # type: ignore[arg-type]
             LineFacts(price_id=self.price_id, amount_minor=rest, **part),  # type: ignore[arg-type]
         )
+
+    def refund(self, invoice: InvoiceFacts, amount_minor: int) -> dict[str, Any]:
+        """So much of what the invoice took goes back; Stripe's own object."""
+        self.refunds.append(
+            {
+                "id": f"re_{next(_numbers):08}",
+                "object": "refund",
+                "amount": amount_minor,
+                "currency": "eur",
+                "status": "succeeded",
+                "created": 1_700_000_000 + len(self.refunds),
+                "payment_intent": invoice.payment_intent_id,
+                "metadata": {},
+                "failure_reason": None,
+            }
+        )
+        return self.refunds[-1]
 
     def facts(self, invoices: list[InvoiceFacts] | None = None) -> SubscriptionFacts:
         told = self.invoices if invoices is None else invoices
@@ -243,7 +266,7 @@ class Story:
             period_ends_at=last,
             trial_starts_at=self.started_at if self.trial_ends_at else None,
             trial_ends_at=self.trial_ends_at,
-            cancel_at_period_end=False,
+            cancel_at_period_end=self.cancel_at_period_end,
             ended_at=self.ended_at,
             payment_method_id=None,
             invoices=tuple(sorted(told, key=lambda one: (one.created_at, one.id))),
@@ -290,4 +313,4 @@ def assert_ledger_sound(app: Flask) -> None:
 
 
 def paid_late(invoice: InvoiceFacts, moment: datetime) -> InvoiceFacts:
-    return replace(invoice, status="paid", paid_at=moment)
+    return replace(invoice, status="paid", paid_at=moment, paid_minor=invoice.total_minor)

@@ -191,4 +191,5 @@ def at_once(acts: list[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert trouble == []
+    if trouble:
+        raise trouble[0]

@@ -6,7 +6,7 @@ way: what a handler reads is always the state of that moment.
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +17,7 @@ from webapp.billing.subscription_facts import InvoiceFacts, LineFacts
 
 
 class Subscriptions(stripe.HTTPClient):
-    """Answers the SDK's GETs about subscriptions and invoices."""
+    """Answers the SDK's GETs about subscriptions, invoices and their refunds."""
 
     name = "subscriptions"
 
@@ -32,19 +32,32 @@ class Subscriptions(stripe.HTTPClient):
         assert method == "get", url
         parts = urlsplit(url)
         *_rest, noun, last = parts.path.split("/")
+        query = parse_qs(parts.query)
         with self.lock:
             if noun == "subscriptions":
                 answer = subscription_object(self.stories[last])
             elif noun == "invoices":
-                answer = next(
-                    invoice_object(one) for story in self.stories.values() for one in story.invoices if one.id == last
-                )
+                answer = invoice_object(self._invoice(lambda one: one.id == last))
             else:
-                assert last == "invoices", url
-                story = self.stories[parse_qs(parts.query)["subscription"][0]]
-                newest = [invoice_object(one) for one in story.invoices[::-1]]
-                answer = {"object": "list", "data": newest, "has_more": False, "url": parts.path}
+                answer = {"object": "list", "data": self._list(last, query), "has_more": False, "url": parts.path}
         return json.dumps(answer), 200, {}
+
+    def _list(self, what: str, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """Newest first."""
+        if what == "invoices":
+            return [invoice_object(one) for one in self.stories[query["subscription"][0]].invoices[::-1]]
+        if what == "invoice_payments":
+            intent = query["payment[payment_intent]"][0]
+            found = self._invoice(lambda one: one.payment_intent_id == intent)
+            return [{"id": "inpay_1", "object": "invoice_payment", "invoice": found.id}]
+        if what == "refunds":
+            made = [one for story in self.stories.values() for one in story.refunds[::-1]]
+            return [one for one in made if one["payment_intent"] == query["payment_intent"][0]]
+        assert what in ("disputes", "sessions"), what
+        return []
+
+    def _invoice(self, wanted: Callable[[InvoiceFacts], bool]) -> InvoiceFacts:
+        return next(one for story in self.stories.values() for one in story.invoices if wanted(one))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -69,7 +82,7 @@ def subscription_object(story: Story) -> dict[str, Any]:
         "created": _seconds(facts.created_at),
         "trial_start": None,
         "trial_end": None,
-        "cancel_at_period_end": False,
+        "cancel_at_period_end": facts.cancel_at_period_end,
         "cancel_at": None,
         "ended_at": _seconds(facts.ended_at),
         "default_payment_method": None,

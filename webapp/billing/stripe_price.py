@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.billing.stripe_api import calling, client
-from webapp.catalog.plan import Plan, find_plan
+from webapp.catalog.plan import Plan
 from webapp.extensions import Base
 
 INTERVALS = {"monthly": "month", "yearly": "year"}
@@ -83,15 +83,15 @@ def ensure_price(session: Session, *, plan: Plan, price_minor: int, currency: st
 
 def priced_plans(session: Session, *, price_ids: set[str], mode: str) -> dict[str, PricedPlan]:
     """Which plans those prices mean; one that is not ours is missing."""
-    found = session.scalars(
-        select(StripePrice).where(StripePrice.mode == mode, StripePrice.stripe_price_id.in_(price_ids))
+    found = session.execute(
+        select(StripePrice, Plan)
+        .join(Plan, Plan.code == StripePrice.plan)
+        .where(StripePrice.mode == mode, StripePrice.stripe_price_id.in_(price_ids))
     )
-    priced = {}
-    for row in found:
-        plan = find_plan(session, code=row.plan)
-        assert plan is not None, "a foreign key says so"
-        priced[row.stripe_price_id] = PricedPlan(plan=plan, price_minor=row.price_minor, currency=row.currency)
-    return priced
+    return {
+        row.stripe_price_id: PricedPlan(plan=plan, price_minor=row.price_minor, currency=row.currency)
+        for row, plan in found
+    }
 
 
 def _ensure_product(session: Session, *, plan: Plan, mode: str) -> str:
