@@ -180,10 +180,12 @@ def _with_role(url: str, role: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def clock_of_no_other_test() -> None:
-    """The clock is one a process, and the test before may have moved that of another database."""
+def clock_of_no_other_test() -> Iterator[None]:
+    """The clock is one a process, and a test may have moved that of its own database."""
     from webapp import clock
 
+    clock.forget()
+    yield
     clock.forget()
 
 

@@ -6,12 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from tests.api.conftest import Caller, assert_problem
 from tests.conftest import TestServers
-from webapp.api import endpoint, spends, unit
+from webapp.api import endpoint, spends
 from webapp.database import ATTEMPTS
 
 
@@ -103,32 +102,6 @@ def test_a_bug_of_ours_is_a_problem_without_its_insides(
     monkeypatch.setattr(spends.ledger, "spend", break_down)
     problem = assert_problem(caller.spend(name, 1), 500, "internal_error")
     assert "secret" not in str(problem)
-
-
-@pytest.mark.parametrize(("by_feature", "statements"), [(False, 2), (True, 3)])
-def test_a_spend_is_one_statement_beside_the_lookups_of_key_and_price(
-    caller: Caller, app: Flask, by_feature: bool, statements: int
-) -> None:
-    name = caller.new_account(credits=100)
-    body: dict[str, Any] = {"account": name, "amount": 1, "description": "x"}
-    if by_feature:
-        body = {"account": name, "feature": "api-call"}
-    caller.post("/spends", body)
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "clock_ahead" not in statement:  # once a second, in sandbox mode only
-            seen.append(statement)
-
-    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        assert caller.post("/spends", body).status_code == 201
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    assert len(seen) == statements, seen
-    assert "api_keys" in seen[0]
-    assert "ledger.spend" in seen[-1]
 
 
 def test_a_spend_sends_postgresql_no_begin_and_no_commit(

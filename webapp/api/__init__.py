@@ -21,6 +21,7 @@ from webapp.api import (
 from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
 from webapp.api.identifiers import AccountIds
+from webapp.api.kept import KeptByProcess
 from webapp.api.openapi import PREFIX, describe
 from webapp.api.problems import problem_for_status
 from webapp.api.rate_limit import RateLimit
@@ -51,6 +52,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
     charge_refusals.register(app)
     app.extensions["api_rate_limit"] = RateLimit()
+    app.extensions["api_kept"] = KeptByProcess()
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():
         app.extensions["api_account_ids"] = AccountIds(db.engine)

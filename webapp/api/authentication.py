@@ -7,7 +7,8 @@ from flask_babel import gettext as _
 from sqlalchemy import Connection
 
 from webapp import clock
-from webapp.api.keys import SANDBOX, KnownKey, known_key, note_use
+from webapp.api.kept import kept
+from webapp.api.keys import SANDBOX, KnownKey, hash_secret, known_key, note_use
 from webapp.api.problems import Problem
 
 LONGEST_SECRET = 128
@@ -19,9 +20,8 @@ def authenticate(connection: Connection) -> KnownKey:
     Only the Authorization header counts, never a cookie. Raises 401 for a key that is missing, unknown, expired,
     revoked or of the sandbox outside of it, and 403 for one that may not be used from the caller's address.
     """
-    scheme, _space, secret = request.headers.get("Authorization", "").strip().partition(" ")
-    secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret:
+    secret = _secret()
+    if secret is None:
         raise _unauthorized(_("Send an API key: Authorization: Bearer tsk_…"), error=None)
     if len(secret) > LONGEST_SECRET or not secret.isascii():
         raise _unauthorized(_("The API key is not valid."))
@@ -34,7 +34,27 @@ def authenticate(connection: Connection) -> KnownKey:
     if not key.works_from(_address()):
         raise Problem(403, "address_not_allowed", _("This API key may not be used from your address."))
     note_use(connection, key=key, moment=moment)
+    kept().keys.put(hash_secret(secret), key)
     return key
+
+
+def kept_key() -> KnownKey | None:
+    """The key of the request as this process read it lately, if that would do; None: ask `authenticate`.
+
+    To be relied on only where the statement that writes has `key.unchanged` as a condition.
+    """
+    secret = _secret()
+    key = None if secret is None or len(secret) > LONGEST_SECRET else kept().keys.get(hash_secret(secret))
+    moment = clock.now()
+    if key is None or not (key.works_at(moment) and key.works_from(_address()) and key.is_noted_at(moment)):
+        return None
+    return key
+
+
+def _secret() -> str | None:
+    """What the request has for a secret, whatever it is worth."""
+    scheme, _space, secret = request.headers.get("Authorization", "").strip().partition(" ")
+    return (secret.strip() or None) if scheme.lower() == "bearer" else None
 
 
 def require_scope(key: KnownKey, *, scopes: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from flask import Blueprint, Response, current_app, request
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp import ledger
-from webapp.api.authentication import authenticate, require_scope
+from webapp.api.authentication import authenticate, kept_key, require_scope
+from webapp.api.kept import kept
 from webapp.api.keys import KnownKey
 from webapp.api.problems import Problem, in_callers_language, invalid, problem_for_status, respond
 from webapp.api.query import Parameter, read_query
@@ -30,9 +31,13 @@ LONGEST_KEY = 255
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[Body]):
-    """An authenticated and well-formed request. `idempotency_key` is empty for what changes nothing."""
+    """An authenticated and well-formed request. `idempotency_key` is empty for what changes nothing.
+
+    `relied_on` is what the statement that writes must look at again, for calls that `keep`.
+    """
 
     key: KnownKey
+    relied_on: ledger.Condition | None = None
     body: Body
     query: dict[str, Any]
     idempotency_key: str
@@ -73,6 +78,7 @@ class Endpoint:
     query: tuple[Parameter, ...]
     unit: Unit
     is_write: bool
+    keeps: bool
     problems: tuple[int, ...]
     read_body: Callable[[bytes], dict[str, Any]]
     most_body_bytes: int
@@ -92,6 +98,7 @@ def endpoint(
     query: tuple[Parameter, ...] = (),
     unit: Unit = one_statement,
     is_write: bool | None = None,
+    keeps: bool = False,
     problems: tuple[int, ...] = (),
     read_body: Callable[[bytes], dict[str, Any]] = read_object,
     most_body_bytes: int = MOST_BODY_BYTES,
@@ -99,6 +106,7 @@ def endpoint(
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
     """Add the decorated function to `endpoints`. Any of `scopes` suffices; writes need an Idempotency-Key.
 
+    One that `keeps` writes by one statement, which has `call.relied_on` as its condition, and raises ConditionFailed.
     `parts` are models that the body or the answer is described with, besides those that it is read or made with.
     """
 
@@ -116,6 +124,7 @@ def endpoint(
                 query=query,
                 unit=unit,
                 is_write=method != "GET" if is_write is None else is_write,
+                keeps=keeps,
                 problems=problems,
                 read_body=read_body,
                 most_body_bytes=most_body_bytes,
@@ -150,11 +159,29 @@ def add_to(blueprint: Blueprint, one: Endpoint) -> None:
 
 def _serve(one: Endpoint, path: dict[str, str], limits: dict[str, str]) -> Response:
     """The answer; `limits` learns of the key's rate limit on the way, for whatever is answered in the end."""
-    key = attempt(_authenticated)
+    key = kept_key() if one.keeps else None
+    if key is None:
+        return _answer(one, path, limits, key=attempt(_authenticated))
+    try:
+        return _answer(one, path, limits, key=key, relied_on=key.unchanged)
+    except (Problem, ledger.LedgerRefusal, HTTPException):
+        attempt(_authenticated)  # whose key is not valid any more learns that, and nothing else
+        raise
+
+
+def _answer(
+    one: Endpoint,
+    path: dict[str, str],
+    limits: dict[str, str],
+    *,
+    key: KnownKey,
+    relied_on: ledger.Condition | None = None,
+) -> Response:
     limits.update(current_app.extensions["api_rate_limit"].take(key=key))
     require_scope(key, scopes=one.scopes)
     call: Call[Any] = Call(
         key=key,
+        relied_on=relied_on,
         idempotency_key=_idempotency_key() if one.is_write else "",
         query=read_query(one.query),
         body=_body(one),
@@ -164,7 +191,13 @@ def _serve(one: Endpoint, path: dict[str, str], limits: dict[str, str]) -> Respo
         with one.unit() as session:
             return one.work(session, call, **path)
 
-    return _response(attempt(work))
+    try:
+        return _response(attempt(work))
+    except ledger.ConditionFailed:
+        kept().forget()
+        call = replace(call, key=attempt(_authenticated), relied_on=None)
+        require_scope(call.key, scopes=one.scopes)
+        return _response(attempt(work))
 
 
 def _authenticated() -> KnownKey:

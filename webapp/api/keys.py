@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, DateTime, Identity, Integer, Larg
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from webapp import clock
+from webapp import clock, ledger
 from webapp.extensions import Base
 
 SCOPES = ("accounts:read", "accounts:write", "credits:spend", "credits:grant", "checkout:write")
@@ -51,9 +51,10 @@ class ApiKey(Base):
 
 @dataclass(frozen=True, kw_only=True)
 class KnownKey:
-    """What a request needs to know of its key."""
+    """What a request needs to know of its key. `row_version` changes with whatever is changed about the key."""
 
     id: int
+    row_version: str
     prefix: str
     scopes: frozenset[str]
     ip_ranges: tuple[Network, ...]
@@ -73,6 +74,15 @@ class KnownKey:
         if not self.ip_ranges:
             return True
         return address is not None and any(address in network for network in self.ip_ranges)
+
+    def is_noted_at(self, moment: datetime) -> bool:
+        """Whether `last_used_at` is as right as it needs to be."""
+        return self.last_used_at is not None and moment <= self.last_used_at + LAST_USED_EVERY
+
+    @property
+    def unchanged(self) -> ledger.Condition:
+        """That the key is still as it was when it was read."""
+        return ledger.Condition(sql=_UNCHANGED, arguments={"key_id": self.id, "key_version": self.row_version})
 
 
 class KeyNotFound(Exception):
@@ -185,8 +195,10 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+_UNCHANGED = "SELECT FROM api_keys WHERE id = :key_id AND xmin = CAST(CAST(:key_version AS text) AS xid)"
 _FIND = text(
-    "SELECT id, prefix, secret_hash, scopes, ip_ranges, rate_per_minute, expires_at, revoked_at, last_used_at"
+    "SELECT id, CAST(xmin AS text) AS row_version, prefix, secret_hash, scopes, ip_ranges, rate_per_minute, expires_at,"
+    " revoked_at, last_used_at"
     " FROM api_keys WHERE secret_hash = :secret_hash"
 )
 _USED = text(
@@ -202,6 +214,7 @@ def known_key(connection: Connection, *, secret: str) -> KnownKey | None:
         return None
     return KnownKey(
         id=row.id,
+        row_version=row.row_version,
         prefix=row.prefix,
         scopes=frozenset(row.scopes),
         ip_ranges=tuple(row.ip_ranges),
@@ -214,7 +227,7 @@ def known_key(connection: Connection, *, secret: str) -> KnownKey | None:
 
 def note_use(connection: Connection, *, key: KnownKey, moment: datetime) -> None:
     """`last_used_at` is right to within a minute, at the cost of one write a minute."""
-    if key.last_used_at is None or key.last_used_at + LAST_USED_EVERY < moment:
+    if not key.is_noted_at(moment):
         connection.execute(_USED, {"id": key.id, "now": moment, "before": moment - LAST_USED_EVERY})
 
 

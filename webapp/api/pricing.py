@@ -1,7 +1,7 @@
 """What a request costs: by the rate card, or by what the caller says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
@@ -10,7 +10,9 @@ from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
+from webapp import ledger
 from webapp.api.fields import Credits, ExternalId, FeatureKey, LongText, Metadata, Quantity, Request, ShortText
+from webapp.api.kept import kept
 from webapp.api.problems import invalid
 from webapp.billing.plan_of_account import plan_of
 from webapp.catalog.rate_book import (
@@ -19,6 +21,7 @@ from webapp.catalog.rate_book import (
     Quote,
     RateBook,
     UnknownFeature,
+    in_force,
     rates_in_force,
 )
 
@@ -61,10 +64,14 @@ class Priced(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a request costs in credits, and by which quote of the rate card, if by any."""
+    """What a request costs in credits, and by which quote of the rate card, if by any.
+
+    `relied_on` is what has to be looked at again before it is charged: None where it was read for this request.
+    """
 
     credits: int
     quoted: Quote | None = None
+    relied_on: ledger.Condition | None = None
 
     @property
     def pricing(self) -> dict[str, Any] | None:
@@ -75,6 +82,15 @@ class Price:
 BOOKED_BEFORE = Price(credits=1)
 
 
+def kept_price_of(session: Session, *, body: Priced, account_id: int) -> Price:
+    """Like `price_of`, by the rates that this process keeps where it has them."""
+    known = None if body.feature is None else kept().rates.get(body.feature)
+    if body.feature is None or known is None:
+        return price_of(session, body=body, account_id=account_id)
+    price = price_by(RateBook({body.feature: known}), body=body, plan=partial(plan_of, session, account_id=account_id))
+    return replace(price, relied_on=in_force(known[0]))
+
+
 def price_of(session: Session, *, body: Priced, account_id: int) -> Price:
     """What `body` costs that account now.
 
@@ -82,6 +98,8 @@ def price_of(session: Session, *, body: Priced, account_id: int) -> Price:
     can do nothing with.
     """
     book = RateBook({}) if body.feature is None else rates_in_force(session, features=[body.feature])
+    if body.feature is not None and (known := book.rate_of(body.feature)) is not None:
+        kept().rates.put(body.feature, known)
     return price_by(book, body=body, plan=partial(plan_of, session, account_id=account_id))
 
 

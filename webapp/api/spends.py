@@ -12,7 +12,7 @@ from webapp.api.answers import EntryAnswer, entry_answer
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Credits, LongText, Request, Time
 from webapp.api.identifiers import find_account_id, split_entry_id
-from webapp.api.pricing import BOOKED_BEFORE, Priced, price_of
+from webapp.api.pricing import BOOKED_BEFORE, Priced, kept_price_of
 from webapp.api.problems import Problem, invalid
 
 ENDPOINTS: list[Endpoint] = []
@@ -44,6 +44,7 @@ class RefundRequest(Request):
     body=SpendRequest,
     answer=EntryAnswer,
     status=201,
+    keeps=True,
     problems=(402, 404, 409, 422),
 )
 def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
@@ -51,7 +52,7 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
     try:
-        price = price_of(session, body=body, account_id=account_id)
+        price = kept_price_of(session, body=body, account_id=account_id)
         refuse_stale(body)
     except Problem:
         # What was booked once is answered again, even if the feature is gone or the moment too old by now.
@@ -73,6 +74,7 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
         pricing=price.pricing,
         occurred_at=body.occurred_at,
         request=body.model_dump(mode="json"),
+        only_if=ledger.all_of(call.relied_on, price.relied_on),
     )
     answer = entry_answer(written.entry, external_id=body.account)
     return Reply(body=answer, status=201, replayed=written.replayed)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp import clock, ledger
 from webapp.catalog.pricing import MOST_CREDITS, Line, Pricing
 from webapp.catalog.pricing_terms import PLAN
 from webapp.catalog.rate_card import Rate, version_in_force
@@ -81,6 +82,10 @@ class RateBook:
     def __init__(self, rates: Mapping[str, tuple[int, Pricing]]) -> None:
         self._rates = rates
 
+    def rate_of(self, feature: str) -> tuple[int, Pricing] | None:
+        """The version of the rate card and the price; None for a feature that is not in the book."""
+        return self._rates.get(feature)
+
     def quote(
         self,
         *,
@@ -104,6 +109,17 @@ class RateBook:
         if credits > MOST_CREDITS:
             raise QuantityOutOfBounds(quantity)
         return Quote(credits=credits, feature=feature, quantity=quantity, rate_card_version=version, lines=lines)
+
+
+_IN_FORCE = (
+    "SELECT WHERE CAST(:kept_version AS integer) = (SELECT version FROM rate_cards WHERE effective_at <= :kept_until"
+    " ORDER BY effective_at DESC, version DESC LIMIT 1)"
+)
+
+
+def in_force(version: int) -> ledger.Condition:
+    """That this version of the rate card is the one in force now; versions themselves never change."""
+    return ledger.Condition(sql=_IN_FORCE, arguments={"kept_version": version, "kept_until": clock.now()})
 
 
 def rates_in_force(session: Session, *, features: Collection[str]) -> RateBook:
