@@ -1,5 +1,6 @@
 """Flask's extensions, made once and bound to the application in `create_app`."""
 
+from flask import request
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -26,9 +27,17 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
+class PageLimiter(Limiter):
+    """Limits forms by who asks. The API counts by key itself, and is spared the search for limits of its views."""
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        if request.blueprint != "api":
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 login_manager = LoginManager()
 babel = Babel()
 htmx = Htmx()
 csrf = CSRFProtect()
-limiter = Limiter(key_func=get_remote_address, headers_enabled=True)
+limiter = PageLimiter(key_func=get_remote_address, headers_enabled=True)
