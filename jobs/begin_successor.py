@@ -1,7 +1,7 @@
 """The plan that follows a subscription which was to end."""
 
 from jobs.attempt import attempt
-from webapp.billing.plan_change import begin_successor as begin
+from webapp.billing.successor import begin_successor as begin
 
 
 def begin_successor(row_id: int) -> None:

@@ -2,12 +2,13 @@
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from jobs.begin_successor import begin_successor
 from tests.billing.plan_shop import PlanShop, buyer, change, customer_of, on_plan, plan_grants, shop
 from tests.billing.plans import assert_ledger_sound
 from tests.billing.shop import Buyer
+from webapp.database import unit_of_work
 from webapp.outbox import OutboxRow
 
 __all__ = ["buyer", "shop"]  # the fixtures of a shop whose clock can be moved
@@ -116,3 +117,17 @@ def test_from_a_paid_plan_to_the_free_one(shop: PlanShop, buyer: Buyer) -> None:
         begin_successor(row_id)
     assert 'data-plan="free"' in buyer.browser.get("/plan").text
     assert [grant[:3] for grant in plan_grants(shop, buyer)] == [("subscription", 1000, 0), ("plan", 100, 100)]
+
+
+def test_undoing_a_downgrade_keeps_the_price_that_was_paid(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer, "studio")
+    change(buyer, "pro")
+    with shop.app.app_context(), unit_of_work() as session:
+        session.execute(text("UPDATE plan_prices SET price_minor = 9900 WHERE plan = 'studio'"))
+    buyer.browser.post("/plan/keep", {}, form="/plan")
+    subscription = shop.subscription(buyer)
+    assert (subscription.plan, subscription.price_minor) == ("studio", 4900)
+    shop.pass_days(31.1)
+    shop.hear()
+    invoices = shop.stripe.v1.invoices.list({"subscription": subscription.stripe_subscription_id}).data
+    assert [invoice.amount_paid for invoice in invoices] == [4900, 4900]

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
-from webapp.billing import plan_reversal_events, purchase_events, subscription_events
+from webapp.billing import payment_intent_events, plan_reversal_events, purchase_events, subscription_events
 from webapp.billing.stripe_api import UnknownToStripe, calling, client
 from webapp.billing.stripe_event import Handler, Outcome, StripeEvent
 
@@ -19,6 +19,7 @@ HANDLERS: tuple[tuple[str, Handler], ...] = (
     ("checkout.session.", subscription_events.follow_order),
     ("customer.subscription.", subscription_events.follow_subscription_event),
     ("invoice.", subscription_events.follow_invoice_event),
+    ("payment_intent.", payment_intent_events.follow_payment_intent),
     ("charge.refund", purchase_events.follow_refund),
     ("charge.dispute.", purchase_events.follow_dispute),
     ("refund.", purchase_events.follow_refund),

@@ -1,5 +1,6 @@
 """A subscription stands here as it stands at Stripe, whoever noticed first, in whatever order the events came."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -161,9 +162,17 @@ def _mirror(subscription: Subscription, facts: SubscriptionFacts, plans: dict[st
     subscription.stripe_payment_method_id = facts.payment_method_id
     subscription.unpaid_invoice_id = waiting[-1].id if waiting else None
     subscription.unpaid_invoice_url = waiting[-1].hosted_url if waiting else None
+    subscription.needs = None if facts.ended_at else _what_is_needed(facts.invoices)
     if not facts.cancel_at_period_end and not subscription.has_ended:
         subscription.pending_plan = None
     subscription.check_at = None if subscription.has_ended else _next_look(subscription)
+
+
+def _what_is_needed(invoices: Sequence[InvoiceFacts]) -> str | None:
+    """What nobody but the customer can do: say where they are, or confirm a payment at their bank."""
+    if any(invoice.lacks_address for invoice in invoices):
+        return "address"
+    return "confirmation" if any(invoice.wants_confirmation for invoice in invoices) else None
 
 
 def _next_look(subscription: Subscription) -> datetime:
@@ -192,6 +201,10 @@ def _follow_invoice(
     row.status, row.total_minor, row.paid_minor = invoice.status, invoice.total_minor, invoice.paid_minor
     row.stripe_payment_intent_id = invoice.payment_intent_id
     row.hosted_url, row.paid_at = invoice.hosted_url, invoice.paid_at
+    row.finalization_error = invoice.finalization_error
+    if invoice.finalization_error is not None and not subscription.has_ended:
+        subscription.reason = f"invoice {invoice.id} could not be made ready: {invoice.finalization_error}"
+        log.error("invoice_not_finalized", subscription=subscription.id, invoice=invoice.id, error=subscription.reason)
     if invoice.is_paid and row.applied_at is None:
         session.flush()  # the grant's own followers look for the invoice
         paid = Paid(subscription=subscription, invoice=invoice, plans=plans, trial_ends_at=facts.trial_ends_at)
@@ -240,5 +253,6 @@ def _standing(subscription: Subscription) -> tuple[object, ...]:
         subscription.period_ends_at,
         subscription.cancel_at_period_end,
         subscription.unpaid_invoice_id,
+        subscription.needs,
         subscription.reason,
     )

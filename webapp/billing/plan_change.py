@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement, stretches_of
 from webapp.billing.following import follow_subscription
-from webapp.billing.holder import Holder, holder_of
 from webapp.billing.paid_invoice import period_at
 from webapp.billing.stripe_api import calling, client
-from webapp.billing.stripe_price import ensure_price
-from webapp.billing.subscription import Subscription, find_subscription
+from webapp.billing.stripe_price import ensure_price, priced_plans
+from webapp.billing.subscription import Subscription
+from webapp.billing.subscription_facts import fetch_subscription
 from webapp.catalog.periods import share_left
 from webapp.catalog.plan import Plan
 
@@ -36,6 +36,18 @@ class NotChangeable(ChangeRefusal):
 
 class PaymentRefused(Exception):
     """The bank refused what the change costs now; the plan is as it was."""
+
+
+class ConfirmationNeeded(Exception):
+    """The bank wants its customer to confirm the payment at `url`; then the plan is changed, until then it is not."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(url)
+
+
+# https://docs.stripe.com/error-codes: 3-D Secure is asked for, or was and could not be done without the cardholder.
+_UNCONFIRMED = ("subscription_payment_intent_requires_action", "authentication_required")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +126,22 @@ def way_to(stretch: Entitlement, plan: Plan) -> str:
 def change_plan(session: Session, *, subscription: Subscription, change: Change) -> Subscription:
     """The change of a preview is made, and what it grants at once is granted.
 
-    At Stripe first: what costs something now is paid, or nothing changes (PaymentRefused). Killed after that, the
-    event about it does the rest. A change at the period's end can be undone until then. Raises PaymentsUnavailable.
+    At Stripe first: what costs something now is paid, or nothing changes (PaymentRefused; ConfirmationNeeded, where
+    the change waits at Stripe for the cardholder, for 23 hours). Killed after that, the event about it does the rest.
+    A change at the period's end can be undone until then. Raises PaymentsUnavailable.
     """
     stretch = running_stretch(session, subscription=subscription, now=ledger.now(session))
     if change.way == NOW:
         _change_now(session, subscription, change)
     elif stretch is not None and stretch.kind == change.plan.kind:
-        _swap_price(session, subscription, change.plan, change.price_minor)
+        price_id = ensure_price(
+            session,
+            plan=change.plan,
+            price_minor=change.price_minor,
+            currency=subscription.currency,
+            mode=subscription.mode,
+        )
+        _swap_price(subscription, price_id)
     else:
         _ends_with_period(subscription, ends=True)
     changed = follow_subscription(session, stripe_id=subscription.stripe_subscription_id)
@@ -142,64 +162,17 @@ def cancel_at_period_end(session: Session, *, subscription: Subscription) -> Sub
 def keep_plan(session: Session, *, subscription: Subscription) -> Subscription:
     """Whatever was to happen at the period's end does not: the person stays on the plan that they are on.
 
-    Raises PaymentsUnavailable.
+    They stay at the price that they paid last, even where the catalogue has another by now. Raises PaymentsUnavailable.
     """
     stretch = running_stretch(session, subscription=subscription, now=ledger.now(session))
     _ends_with_period(subscription, ends=False)
     if stretch is not None and stretch.plan != subscription.plan:
-        plan = session.get_one(Plan, stretch.plan)
-        price_minor = plan.price_minor(subscription.currency)
-        if price_minor is not None and stretch.kind == plan.kind:
-            _swap_price(session, subscription, plan, price_minor)
+        price_id = _price_paid(session, subscription, stretch)
+        if price_id is not None:
+            _swap_price(subscription, price_id)
     changed = follow_subscription(session, stripe_id=subscription.stripe_subscription_id)
     changed.pending_plan = None
     return changed
-
-
-def begin_successor(session: Session, *, subscription_id: int) -> None:
-    """The plan that was to follow an ended subscription has begun, once: a free one, or a subscription of its own.
-
-    Stripe is asked under a key that names the ended one, so that a repetition gets the same subscription. It is paid
-    by the same payment method; where the bank refuses, it waits for a payment. Raises PaymentsUnavailable.
-    """
-    from webapp.billing.free_plan import HasBetterPlan, start_free
-
-    ended = session.get_one(Subscription, subscription_id)
-    if ended.pending_plan is None or ended.successor_id is not None or not ended.has_ended:
-        return
-    plan = session.get_one(Plan, ended.pending_plan)
-    if plan.kind == "free":
-        try:
-            with session.begin_nested():
-                start_free(session, plan=plan, user=_holder(session, ended), mode=ended.mode)
-        except HasBetterPlan:
-            pass  # they have chosen something else meanwhile
-        ended.successor_id = "free"
-        return
-    price_minor = plan.price_minor(ended.currency)
-    assert price_minor is not None, "a preview has found it"
-    price_id = ensure_price(session, plan=plan, price_minor=price_minor, currency=ended.currency, mode=ended.mode)
-    params: dict[str, Any] = {
-        "customer": ended.stripe_customer_id,
-        "items": [{"price": price_id}],
-        "off_session": True,
-        "metadata": {"after": ended.stripe_subscription_id},
-    }
-    if ended.stripe_payment_method_id is not None:
-        params["default_payment_method"] = ended.stripe_payment_method_id
-    with calling("create subscription"):
-        made = client().v1.subscriptions.create(
-            params=params,  # type: ignore[arg-type]
-            options={"idempotency_key": f"after:{ended.stripe_subscription_id}"},
-        )
-    follow_subscription(session, stripe_id=made.id)
-    locked = find_subscription(session, stripe_id=ended.stripe_subscription_id, lock=True)
-    assert locked is not None
-    locked.successor_id = made.id
-
-
-def _holder(session: Session, subscription: Subscription) -> Holder:
-    return holder_of(session, account_id=subscription.account_id, external_id=subscription.external_id)
 
 
 def open_portal(*, customer_id: str, return_url: str, locale: str) -> str:
@@ -256,15 +229,58 @@ def _change_now(session: Session, subscription: Subscription, change: Change) ->
                 params=params,  # type: ignore[arg-type]
                 options={"idempotency_key": key},
             )
+            return
+        except stripe.CardError as error:
+            if error.code not in _UNCONFIRMED:
+                raise PaymentRefused(error.code) from error
+    url = _change_when_confirmed(subscription, params, key=f"{key}:confirmed")
+    if url is not None:
+        raise ConfirmationNeeded(url)
+
+
+def _change_when_confirmed(subscription: Subscription, params: dict[str, Any], *, key: str) -> str | None:
+    """The same change, made by Stripe as soon as its payment is confirmed: where that is done. None: it is made.
+
+    https://docs.stripe.com/billing/subscriptions/pending-updates
+    """
+    with calling("change subscription"):
+        try:
+            changed = client().v1.subscriptions.update(
+                subscription.stripe_subscription_id,
+                params={**params, "payment_behavior": "pending_if_incomplete", "expand": ["latest_invoice"]},  # type: ignore[arg-type]
+                options={"idempotency_key": key},
+            )
         except stripe.CardError as error:
             raise PaymentRefused(error.code) from error
+    invoice = changed.latest_invoice
+    if changed.pending_update is None or invoice is None or isinstance(invoice, str):
+        return None
+    return invoice.hosted_invoice_url
 
 
-def _swap_price(session: Session, subscription: Subscription, plan: Plan, price_minor: int) -> None:
-    """The next invoice is for `plan`, the period that is paid for stays as it is."""
-    price_id = ensure_price(
+def _price_paid(session: Session, subscription: Subscription, stretch: Entitlement) -> str | None:
+    """By which of Stripe's prices the plan that runs was paid last; the catalogue's where no invoice says it."""
+    facts = fetch_subscription(subscription.stripe_subscription_id)
+    lines = [line for invoice in facts.invoices if invoice.is_paid for line in invoice.lines]
+    plans = priced_plans(session, price_ids={line.price_id for line in lines if line.price_id}, mode=subscription.mode)
+    of_plan = [
+        line
+        for line in lines
+        if line.price_id in plans and plans[line.price_id].plan.code == stretch.plan and line.amount_minor >= 0
+    ]
+    if of_plan:
+        return max(of_plan, key=lambda line: line.starts_at).price_id
+    plan = session.get_one(Plan, stretch.plan)
+    price_minor = plan.price_minor(subscription.currency)
+    if price_minor is None or stretch.kind != plan.kind:
+        return None
+    return ensure_price(
         session, plan=plan, price_minor=price_minor, currency=subscription.currency, mode=subscription.mode
     )
+
+
+def _swap_price(subscription: Subscription, price_id: str) -> None:
+    """The next invoice is for that price, the period that is paid for stays as it is."""
     with calling("change subscription"):
         client().v1.subscriptions.update(
             subscription.stripe_subscription_id,

@@ -61,6 +61,13 @@ def find_order_by_session(session: Session, *, session_id: str) -> PlanOrder | N
     return session.scalars(select(PlanOrder).where(PlanOrder.stripe_session_id == session_id)).one_or_none()
 
 
+def find_order_by_payment(session: Session, *, payment_intent_id: str) -> PlanOrder | None:
+    """The order of a plan for life that this payment intent paid."""
+    return session.scalars(
+        select(PlanOrder).where(PlanOrder.stripe_payment_intent_id == payment_intent_id)
+    ).one_or_none()
+
+
 def open_orders(session: Session, *, account_id: int, mode: str) -> list[PlanOrder]:
     """The account's orders whose pay page may still be open."""
     return list(

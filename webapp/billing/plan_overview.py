@@ -32,6 +32,24 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What keeps a plan from going on until its holder does something; `url` is Stripe's page where it is done.
+
+    `kind`: address (Stripe can't reckon taxes), confirmation (the bank asks its customer), unpaid.
+    """
+
+    kind: str
+    url: str | None
+
+
+def trouble_with(subscription: Subscription | None) -> Trouble | None:
+    """What the holder of the subscription has to do; None when all is well."""
+    if subscription is None or (subscription.needs is None and not subscription.lacks_payment):
+        return None
+    return Trouble(kind=subscription.needs or "unpaid", url=subscription.unpaid_invoice_url)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanOverview:
     """Everything on the plan page. `others` run beside `main`, such as a plan for life beside a subscription.
 
@@ -52,6 +70,10 @@ class PlanOverview:
     def lacks_payment(self) -> bool:
         """Whether the bank refused a payment, so that no new credits come."""
         return self.subscription is not None and self.subscription.lacks_payment
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return trouble_with(self.subscription)
 
     @property
     def trial_ends_at(self) -> datetime | None:

@@ -14,6 +14,7 @@ from webapp.billing.currency import choose_currency
 from webapp.billing.holder import holder_of
 from webapp.billing.plan_change import (
     NOW,
+    ConfirmationNeeded,
     NotChangeable,
     PaymentRefused,
     SamePlan,
@@ -70,6 +71,9 @@ def change(code: str) -> ResponseReturnValue:
             change_plan(session, subscription=subscription, change=asked)
     except (SamePlan, NotChangeable):
         return redirect("/plan", 303)
+    except ConfirmationNeeded as needed:
+        problem = _("Your bank wants you to confirm the payment. As soon as you have, your plan changes.")
+        return _preview(code, problem=problem, confirm_url=needed.url, status=402)
     except PaymentRefused:
         return _preview(code, problem=_("The bank refused the payment, so your plan is as it was."), status=402)
     except PaymentsUnavailable:
@@ -129,7 +133,7 @@ def _page() -> str:
         )
 
 
-def _preview(code: str, *, problem: str = "", status: int = 200) -> ResponseReturnValue:
+def _preview(code: str, *, problem: str = "", confirm_url: str = "", status: int = 200) -> ResponseReturnValue:
     try:
         with unit_of_work() as session:
             subscription, plan = _subscription_and_plan(session, code)
@@ -137,7 +141,12 @@ def _preview(code: str, *, problem: str = "", status: int = 200) -> ResponseRetu
             now = ledger.now(session)
             stretch = running_stretch(session, subscription=subscription, now=now)
             page = render_template(
-                "billing/plan/change.html", change=found, stretch=stretch, problem=problem, at_once=found.way == NOW
+                "billing/plan/change.html",
+                change=found,
+                stretch=stretch,
+                problem=problem,
+                confirm_url=confirm_url,
+                at_once=found.way == NOW,
             )
             return page, status
     except (SamePlan, NotChangeable):

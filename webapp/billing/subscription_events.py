@@ -25,19 +25,25 @@ def follow_order(session: Session, event: StripeEvent) -> Outcome | None:
 
 def follow_subscription_event(session: Session, event: StripeEvent) -> Outcome | None:
     """The subscription stands as it stands at Stripe."""
-    return _follow(session, str(event.thing.get("id")), None)
+    return follow_subscription_of(session, stripe_id=str(event.thing.get("id")), invoice_id=None)
 
 
 def follow_invoice_event(session: Session, event: StripeEvent) -> Outcome | None:
-    """The subscription that the invoice is of stands as it stands at Stripe, with this invoice."""
+    """The subscription that the invoice is of stands as it stands at Stripe, with this invoice.
+
+    One that Stripe could not make ready (`invoice.finalization_failed`) is parked for a person, with Stripe's words.
+    """
     invoice_id = str(event.thing.get("id"))
     if not invoice_id.startswith("in_"):  # one that is only coming
         return None
     subscription_id = subscription_of_invoice(invoice_id)
-    return None if subscription_id is None else _follow(session, subscription_id, invoice_id)
+    if subscription_id is None:
+        return None
+    return follow_subscription_of(session, stripe_id=subscription_id, invoice_id=invoice_id)
 
 
-def _follow(session: Session, stripe_id: str, invoice_id: str | None) -> Outcome | None:
+def follow_subscription_of(session: Session, *, stripe_id: str, invoice_id: str | None) -> Outcome | None:
+    """The subscription stands as it stands at Stripe, with this invoice; None when it is for nothing that we sell."""
     try:
         with session.begin_nested():
             subscription = follow_subscription(session, stripe_id=stripe_id, invoice_id=invoice_id)

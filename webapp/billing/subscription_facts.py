@@ -8,6 +8,9 @@ from typing import Any
 from webapp.billing.stripe_api import UnknownToStripe, calling, client
 
 PAGE = 100
+_EXPAND = ["payments", "payments.data.payment.payment_intent"]
+# Error codes that a customer mends by saying where they are: https://docs.stripe.com/error-codes
+_ADDRESS_CODES = ("customer_tax_location_invalid", "tax_id_invalid")
 Json = Mapping[str, Any]
 
 
@@ -15,7 +18,7 @@ Json = Mapping[str, Any]
 class LineFacts:
     """A line of an invoice. `amount_minor` is after discounts and before taxes; negative for what is given back.
 
-    `proration` marks a part of a period, made by a change in its middle.
+    `listed_minor` is before discounts, None where it is not known. `proration` marks a part of a period, made by a change in its middle.
     """
 
     price_id: str | None
@@ -23,11 +26,16 @@ class LineFacts:
     ends_at: datetime
     amount_minor: int
     proration: bool
+    listed_minor: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceFacts:
-    """An invoice of a subscription; money in minor units."""
+    """An invoice of a subscription; money in minor units.
+
+    `finalization_error` is why Stripe could not make it ready, in its words; `lacks_address` that it has to know better
+    where the customer is. `wants_confirmation`: the bank asks the cardholder to confirm its payment.
+    """
 
     id: str
     subscription_id: str | None
@@ -41,6 +49,9 @@ class InvoiceFacts:
     hosted_url: str | None
     payment_intent_id: str | None
     lines: tuple[LineFacts, ...]
+    finalization_error: str | None = None
+    lacks_address: bool = False
+    wants_confirmation: bool = False
 
     @property
     def is_paid(self) -> bool:
@@ -85,8 +96,10 @@ def fetch_subscription(subscription_id: str, *, invoice_id: str | None = None) -
             params={"subscription": subscription_id, "limit": PAGE, "expand": ["data.payments"]}
         )
     invoices = {one["id"]: one for one in (invoice.to_dict() for invoice in listed.data)}
-    if invoice_id is not None and invoice_id not in invoices:
-        invoices[invoice_id] = _fetch_invoice(invoice_id)
+    waiting = [one["id"] for one in invoices.values() if one.get("status") == "open"]
+    # Four levels are all that Stripe expands, so what a payment waits for is asked for one by one.
+    for id in {*waiting[:1], *([invoice_id] if invoice_id and invoice_id not in invoices else [])}:
+        invoices[id] = _fetch_invoice(id)
     return read_subscription(found, list(invoices.values()))
 
 
@@ -100,7 +113,7 @@ def subscription_of_invoice(invoice_id: str) -> str | None:
 
 def _fetch_invoice(invoice_id: str) -> dict[str, Any]:
     with calling("retrieve invoice"):
-        return client().v1.invoices.retrieve(invoice_id, params={"expand": ["payments"]}).to_dict()
+        return client().v1.invoices.retrieve(invoice_id, params={"expand": _EXPAND}).to_dict()
 
 
 def read_subscription(found: Json, invoices: Sequence[Json]) -> SubscriptionFacts:
@@ -148,7 +161,36 @@ def read_invoice(found: Json) -> InvoiceFacts:
         hosted_url=found.get("hosted_invoice_url"),
         payment_intent_id=_payment_intent(found),
         lines=tuple(_read_line(line) for line in found["lines"]["data"]),
+        finalization_error=_finalization_error(found),
+        lacks_address=_lacks_address(found),
+        wants_confirmation=found.get("status") == "open" and any(map(_wants_confirmation, _intents(found))),
     )
+
+
+def _finalization_error(invoice: Json) -> str | None:
+    error = invoice.get("last_finalization_error")
+    if invoice.get("status") != "draft" or not error:
+        return None
+    return f"{error.get('code') or error.get('type')}: {error.get('message')}"[:500]
+
+
+def _lacks_address(invoice: Json) -> bool:
+    error = invoice.get("last_finalization_error") or {}
+    known = (invoice.get("automatic_tax") or {}).get("status") != "requires_location_inputs"
+    return invoice.get("status") == "draft" and (not known or error.get("code") in _ADDRESS_CODES)
+
+
+def _intents(invoice: Json) -> list[Any]:
+    payments = (invoice.get("payments") or {}).get("data") or []
+    return [(one.get("payment") or {}).get("payment_intent") for one in payments]
+
+
+def _wants_confirmation(intent: Any) -> bool:
+    """By the payment intent, where it was expanded. A payment without the cardholder says it by an error."""
+    if not isinstance(intent, Mapping):
+        return False
+    error = intent.get("last_payment_error") or {}
+    return intent.get("status") == "requires_action" or error.get("code") == "authentication_required"
 
 
 def _read_line(line: Json) -> LineFacts:
@@ -162,6 +204,7 @@ def _read_line(line: Json) -> LineFacts:
         ends_at=_moment(line["period"]["end"]),
         amount_minor=line["amount"] - discounts,
         proration=bool(details.get("proration")),
+        listed_minor=line["amount"],
     )
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.dispute import FREEZE_REASON
-from webapp.billing.plan_overview import NextGrant, next_grant
+from webapp.billing.plan_overview import NextGrant, Trouble, next_grant, trouble_with
 from webapp.billing.stripe_api import mode
+from webapp.billing.subscription import current_subscription
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import grant_name, hold_name, shorten
@@ -79,6 +80,7 @@ class Overview:
     disputed: int
     holds: list[HoldRow]
     next_grant: NextGrant | None
+    trouble: Trouble | None
     latest: list[Row]
 
 
@@ -89,7 +91,8 @@ def show_credits() -> ResponseReturnValue:
         now = ledger.now(session)
         overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
         coming = next_grant(session, account_id=current_user.account_id, mode=mode(), now=now)
-        overview = replace(overview, next_grant=coming)
+        subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
+        overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
     return render_template(template, o=overview, live=overview.live, now=now, stick_in_words=in_words)
@@ -115,6 +118,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         more=max(live.balance.balance + live.balance.debt - shown, 0),
         holds=_hold_rows(session, account_id) if live.balance.held else [],
         next_grant=None,
+        trouble=None,
         latest=rows_of(session, page.entries),
     )
 

@@ -9,7 +9,8 @@ from webapp.stripe_sandbox.charging import Decline, attempt, settle_intent
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.invoice_objects import TYPE, subscription_of
-from webapp.stripe_sandbox.invoicing import finalize, mark_failed, mark_paid, require_invoice, subscription_above
+from webapp.stripe_sandbox.invoicing import finalize, mark_failed, mark_paid, require_invoice, subscription_above, void
+from webapp.stripe_sandbox.pending_updates import forget_pending, waits_for
 from webapp.stripe_sandbox.resources.customers import default_method
 from webapp.stripe_sandbox.resources.payment_intents import AFTER_CONFIRM, BEFORE_CONFIRM, make_payment_intent
 from webapp.stripe_sandbox.resources.payment_methods import attach
@@ -127,8 +128,12 @@ def do_due(store: Store, invoice: Stored) -> None:
         settle_intent(store, intent_of(store, invoice), succeeds=True)
         settle_invoice(store, invoice, succeeds=True)
         return
+    subscription = subscription_above(store, invoice)
+    if subscription is not None and waits_for(subscription, invoice):
+        forget_pending(store, subscription)
+        void(store, invoice)
+        return
     if invoice.data["status"] == "draft":
-        subscription = subscription_above(store, invoice)
         fails = bool(subscription and subscription.private.pop("fail_finalization", False))
         if subscription:
             store.save(subscription)

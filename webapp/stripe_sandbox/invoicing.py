@@ -11,6 +11,7 @@ from webapp.stripe_sandbox.errors import refused as refusal
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.invoice_objects import TYPE, apply_balance, subscription_of
+from webapp.stripe_sandbox.pending_updates import apply_pending, expiry_of, waits_for
 from webapp.stripe_sandbox.resources.customers import change_customer
 from webapp.stripe_sandbox.store import Store, Stored
 from webapp.stripe_sandbox.subscription_objects import change_subscription, end_subscription
@@ -86,6 +87,8 @@ def mark_paid(store: Store, invoice: Stored) -> None:
     emit(store, type="invoice.paid", object=invoice.data)
     emit(store, type="invoice.payment_succeeded", object=invoice.data)
     subscription = subscription_above(store, invoice)
+    if subscription is not None and waits_for(subscription, invoice):
+        apply_pending(store, subscription)
     if subscription is None or subscription.data["status"] not in ("incomplete", "past_due", "unpaid"):
         return
     if subscription.data["latest_invoice"] in (None, invoice.id):
@@ -105,6 +108,11 @@ def mark_failed(store: Store, invoice: Stored) -> None:
     first = invoice.data["billing_reason"] == "subscription_create"
     subscription = subscription_above(store, invoice)
     waiting = subscription is not None and subscription.data["status"] == "incomplete"
+    if subscription is not None and waits_for(subscription, invoice):
+        invoice.due_at = expiry_of(subscription)
+        store.save(invoice)
+        emit(store, type="invoice.payment_failed", object=invoice.data)
+        return
     more = tries <= len(RETRY_DAYS) and not waiting and (subscription is not None or not first)
     if more:
         invoice.data["next_payment_attempt"] = store.timestamp + RETRY_DAYS[tries - 1] * DAY

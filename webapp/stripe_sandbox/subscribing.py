@@ -13,7 +13,8 @@ from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.faults import read_faults
 from webapp.stripe_sandbox.invoice_lines import full_line, make_line, name_of, trial_line
 from webapp.stripe_sandbox.invoice_objects import compose_invoice
-from webapp.stripe_sandbox.invoicing import add_invoice, finalize
+from webapp.stripe_sandbox.invoicing import add_invoice, finalize, void
+from webapp.stripe_sandbox.pending_updates import forget_pending, note_pending
 from webapp.stripe_sandbox.periods import next_end
 from webapp.stripe_sandbox.price_amounts import amount_of
 from webapp.stripe_sandbox.proration import Change, require_one_interval
@@ -162,6 +163,9 @@ def apply_change(
     off_session: bool = False,
 ) -> None:
     """The subscription has the new items; what it costs is billed now, or is pending for the next invoice."""
+    if behavior == "pending_if_incomplete" and (change.restarts or (invoices_now and change.prorations)):
+        _change_when_paid(store, subscription, change, other=other, off_session=off_session)
+        return
     previous_period = period_of(subscription.data)
     items = snapshot(subscription.data["items"]) | {"data": change.items}
     changes: dict[str, Any] = {"items": items, "billing_cycle_anchor": change.anchor, **other}
@@ -180,6 +184,24 @@ def apply_change(
     lines = change.full_lines(store, subscription.id) if change.restarts else []
     invoice = bill(store, subscription, lines=lines, reason="subscription_update")
     collect_first(store, subscription, invoice, behavior=behavior, off_session=off_session)
+
+
+def _change_when_paid(
+    store: Store, subscription: Stored, change: Change, *, other: dict[str, Any], off_session: bool
+) -> None:
+    """What the change costs is billed now, and it is made as soon as that is paid: at once, or within 23 hours."""
+    before = subscription.private.get("pending")
+    if before is not None:
+        forget_pending(store, subscription)
+        void(store, store.require("invoice", before["invoice"]))
+    items = snapshot(subscription.data["items"]) | {"data": change.items}
+    for line in change.prorations:
+        add_proration(store, line, customer=subscription.data["customer"], subscription=subscription.id)
+    lines = change.full_lines(store, subscription.id) if change.restarts else []
+    invoice = draft(store, subscription, lines=lines, reason="subscription_update")
+    note_pending(store, subscription, invoice, changes={"items": items, "billing_cycle_anchor": change.anchor, **other})
+    finalize(store, invoice)
+    collect_first(store, subscription, invoice, behavior="pending_if_incomplete", off_session=off_session)
 
 
 def start_next_period(store: Store, subscription: Stored) -> None:

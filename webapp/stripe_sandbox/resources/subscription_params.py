@@ -66,6 +66,7 @@ TRIAL_SETTINGS = shape(
 PRORATION = one_of("always_invoice", "create_prorations", "none")
 AUTOMATIC_TAX = shape({"enabled": boolean()}, required=("enabled",))
 BEHAVIOR = one_of("allow_incomplete", "default_incomplete", "error_if_incomplete")
+CHANGE_BEHAVIOR = one_of("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")
 CANCELLATION = shape(
     {
         "comment": text(blank=True),
@@ -114,6 +115,7 @@ UPDATE: dict[str, Reader] = {
     "billing_cycle_anchor": one_of("now", "unchanged"),
     "cancellation_details": CANCELLATION,
     "items": array(shape(CHANGED_ITEM), max_length=20),
+    "payment_behavior": CHANGE_BEHAVIOR,
     "proration_date": timestamp(),
     "trial_end": now_or(timestamp()),
 }
