@@ -1,26 +1,36 @@
 """Granting what the calendar says: the month's credits of free plans, plans for life and paid years."""
 
+from time import monotonic
+
 from flask import current_app
 
 from jobs.application import application
 from jobs.progress import count
-from webapp.billing.granting_due import grant_due as grant_chunk
+from webapp.billing.granting_due import grant_due as grant_some
 from webapp.config import Settings
 from webapp.database import retried
 
-CHUNK = 100
-MOST_CHUNKS = 500
+CHUNK = 1_000
+# Below the job's timeout; what is left over is for the next run, or for another worker's that began meanwhile.
+LONGEST_SECONDS = 480.0
 
 
 def grant_due() -> None:
     """Whatever period has begun has its credits, in chunks, each a unit of work of its own.
 
-    CATCH_UP says what becomes of free periods that an outage let pass.
+    Killed at any point, it has granted whole chunks and nothing else; two at once share the entitlements. CATCH_UP
+    says what becomes of free periods that an outage let pass.
     """
+    began = monotonic()
     with application().app_context():
-        settings: Settings = current_app.config["SETTINGS"]
-        for _ in range(MOST_CHUNKS):
-            done = retried(lambda session: grant_chunk(session, limit=CHUNK, catch_up=settings.catch_up))
-            count(periods=done)
+        while monotonic() - began < LONGEST_SECONDS:
+            done = grant_chunk()
             if done == 0:
-                return
+                break
+            count(chunks=1, periods=done)
+
+
+def grant_chunk() -> int:
+    """One chunk of due entitlements has its next periods; returns how many periods, 0 when there was nothing to do."""
+    settings: Settings = current_app.config["SETTINGS"]
+    return retried(lambda session: grant_some(session, limit=CHUNK, catch_up=settings.catch_up))

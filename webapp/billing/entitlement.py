@@ -61,10 +61,13 @@ class Entitlement(Base):
     def set_next(self, number: int) -> None:
         """The calendar grants period `number` next, at its start; never where it isn't paid or begins too late."""
         self.next_period = number
-        starts_at = period_start(self.anchor_at, number, self.time_zone)
+        self.next_at = self.granted_at(number, period_start(self.anchor_at, number, self.time_zone))
+
+    def granted_at(self, number: int, starts_at: datetime) -> datetime | None:
+        """When the calendar grants period `number`, which begins at `starts_at`; None where it does not."""
         paid = self.paid_periods is None or number < self.paid_periods
         lasts = self.ends_at is None or starts_at < self.ends_at
-        self.next_at = starts_at if self.kind != "monthly" and paid and lasts else None
+        return starts_at if self.kind != "monthly" and paid and lasts else None
 
     def end(self, moment: datetime) -> None:
         """It ends at `moment`; what was granted until then stays. One that ends sooner stays as it is."""

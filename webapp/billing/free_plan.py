@@ -87,6 +87,9 @@ def _ensure(session: Session, *, plan: Plan, user: User | Holder, mode: str, now
 
 
 def _resume(session: Session, entitlement: Entitlement, *, plan: Plan, now: datetime) -> None:
+    """It goes on in the month that runs. What fell due before it was left is granted first, on the terms of then."""
+    while grant_until(session, entitlement=entitlement, now=now):
+        pass
     for name, value in terms_of(plan).items():
         setattr(entitlement, name, value)
     entitlement.ends_at = None

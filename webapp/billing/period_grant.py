@@ -1,17 +1,17 @@
 """The credits of one period, granted once, whoever comes first; and what the last period left unspent."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from webapp import ledger, outbox
+from webapp.billing.carrying_over import carry_over_around
 from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod, payment_for
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.plan_reversals import follow_up
-from webapp.catalog.periods import Period, period_start
+from webapp.catalog.periods import Period
 
 log = structlog.get_logger()
 
@@ -43,31 +43,19 @@ def grant_period(
         return known
     amount = entitlement.credits_per_month if credits is None else credits
     now = ledger.now(session)
-    counts_from = max(due_at or period.starts_at, period.starts_at)
     grant_id = None
     if amount > 0:
-        grant_id = ledger.grant(
-            session,
-            account_id=entitlement.account_id,
+        terms = grant_terms(
+            entitlement,
+            period,
             amount=amount,
-            source=SOURCES[entitlement.kind],
-            source_key=f"grant:{entitlement.id}:{period.number}",
-            actor=actor,
-            expires_at=expires_at(entitlement, period),
-            priority=entitlement.grant_priority,
-            features=entitlement.features,
+            cause="trial" if entitlement.trial else "month" if credits is None else "change",
             cost_minor=cost_minor,
-            cost_currency=currency if cost_minor else None,
-            description=entitlement.plan_name,
-            reference=invoice_id,
-            metadata={
-                "plan": entitlement.plan,
-                "entitlement": entitlement.id,
-                "period": period.number,
-                "cause": "trial" if entitlement.trial else "month" if credits is None else "change",
-            },
-            occurred_at=counts_from if counts_from < now else None,
-        ).entry.seq
+            currency=currency,
+            counts_from=max(due_at or period.starts_at, period.starts_at),
+            now=now,
+        )
+        grant_id = ledger.grant(session, actor=actor, reference=invoice_id, **terms).entry.seq
     row = EntitlementPeriod(
         entitlement_id=entitlement.id,
         number=period.number,
@@ -85,28 +73,64 @@ def grant_period(
     )
     session.add(row)
     session.flush()
-    for one in (row, _following(session, row)):
-        if one is not None:
-            _carry_over_into(session, one, actor=actor)
-    _tell(session, entitlement, row, now=now)
+    carry_over_around(session, row=row, actor=actor)
+    if grant_id is not None and (told := mail_about(entitlement, period, grant_id=grant_id, credits=amount, now=now)):
+        outbox.put(session, job="send_mail", key=told[0], args=told[1])
     follow_up(session, account_id=entitlement.account_id)  # its payment may have gone back before
     log.info("period_granted", entitlement=entitlement.id, period=period.number, credits=amount)
     return row
 
 
-def _tell(session: Session, entitlement: Entitlement, row: EntitlementPeriod, *, now: datetime) -> None:
-    """The person hears of new credits that can still be spent; not of the first ones, which a page has shown."""
-    ends = expires_at(entitlement, entitlement.period(row.number))
-    nobody = entitlement.user_id is None  # an account that only the product's backend knows
-    if nobody or row.number == 0 or row.grant_id is None or (ends is not None and ends <= now):
-        return
-    args = {
+def grant_terms(
+    entitlement: Entitlement,
+    period: Period,
+    *,
+    amount: int,
+    cause: str,
+    cost_minor: int,
+    currency: str | None,
+    counts_from: datetime,
+    now: datetime,
+) -> dict[str, Any]:
+    """What the ledger is asked for, singly or in a batch; it counts from `counts_from`, however late it is booked."""
+    return {
+        "account_id": entitlement.account_id,
+        "amount": amount,
+        "source": SOURCES[entitlement.kind],
+        "source_key": f"grant:{entitlement.id}:{period.number}",
+        "expires_at": expires_at(entitlement, period),
+        "priority": entitlement.grant_priority,
+        "features": entitlement.features,
+        "cost_minor": cost_minor,
+        "cost_currency": currency if cost_minor else None,
+        "description": entitlement.plan_name,
+        "metadata": {
+            "plan": entitlement.plan,
+            "entitlement": entitlement.id,
+            "period": period.number,
+            "cause": cause,
+        },
+        "occurred_at": counts_from if counts_from < now else None,
+    }
+
+
+def mail_about(
+    entitlement: Entitlement, period: Period, *, grant_id: int, credits: int, now: datetime
+) -> tuple[str, dict[str, Any]] | None:
+    """Key and arguments of the mail about new credits that can still be spent.
+
+    None for the first ones, which a page has shown, for what has expired, and where there is no user to tell.
+    """
+    ends = expires_at(entitlement, period)
+    if entitlement.user_id is None or period.number == 0 or (ends is not None and ends <= now):
+        return None
+    account_id = entitlement.account_id
+    return f"credits-granted:{account_id}:{grant_id}", {
         "mail": "credits_granted",
         "user_id": entitlement.user_id,
-        "account_id": row.account_id,
-        "grants": [[row.grant_id, row.credits]],
+        "account_id": account_id,
+        "grants": [[grant_id, credits]],
     }
-    outbox.put(session, job="send_mail", key=f"credits-granted:{row.account_id}:{row.grant_id}", args=args)
 
 
 def expires_at(entitlement: Entitlement, period: Period) -> datetime | None:
@@ -135,63 +159,14 @@ def grant_next(session: Session, *, entitlement: Entitlement) -> EntitlementPeri
 
 def _cost_by_calendar(session: Session, entitlement: Entitlement, number: int) -> tuple[int, str | None]:
     if entitlement.kind == "lifetime":
-        order = session.get_one(PlanOrder, entitlement.order_id)
-        spread = EntitlementPayment(
-            first_period=0, periods=LIFETIME_PERIODS, amount_minor=order.paid_minor or 0, currency=order.currency
-        )
-        return (spread.share(number) if number < LIFETIME_PERIODS else 0), order.currency
+        return share_of_life(session.get_one(PlanOrder, entitlement.order_id), number)
     payment = payment_for(session, entitlement=entitlement, number=number)
     return (payment.share(number), payment.currency) if payment is not None else (0, None)
 
 
-def _carry_over_into(session: Session, row: EntitlementPeriod, *, actor: str) -> None:
-    """What ended with the last period, in the same line of entitlements, goes on in this one, up to the cap."""
-    ended = _ended_before(session, row)
-    left = max((one.rollover_cap for one in ended), default=0)  # as was promised when they were granted
-    for one in ended:
-        if left <= 0 or one.rollover_cap == 0 or one.grant_id is None or one.rolled_into is not None:
-            continue
-        written = ledger.roll_over(
-            session,
-            account_id=row.account_id,
-            grant_id=one.grant_id,
-            cap=min(left, one.rollover_cap),
-            source_key=f"rollover:{one.entitlement_id}:{one.number}",
-            actor=actor,
-            expires_at=row.ends_at,
-        )
-        if written is not None:
-            one.rolled_into = written.entry.seq
-            left -= written.entry.amount
-
-
-def _ended_before(session: Session, row: EntitlementPeriod) -> Sequence[EntitlementPeriod]:
-    """The periods of this line that ended since the one before this began, a month ago at the most."""
-    since = period_start(row.starts_at, -1, "UTC")
-    others = session.scalars(
-        select(EntitlementPeriod).where(
-            _same_line(row), EntitlementPeriod.starts_at < row.starts_at, EntitlementPeriod.ends_at > since
-        )
-    ).all()
-    if not others:
-        return []
-    began = max(one.starts_at for one in others)
-    ended = [one for one in others if began < one.ends_at <= row.starts_at]
-    return sorted(ended, key=lambda one: (one.ends_at, one.entitlement_id, one.number))
-
-
-def _following(session: Session, row: EntitlementPeriod) -> EntitlementPeriod | None:
-    """The period that was granted already although it comes after this one."""
-    return session.scalars(
-        select(EntitlementPeriod)
-        .where(_same_line(row), EntitlementPeriod.starts_at >= row.ends_at)
-        .order_by(EntitlementPeriod.starts_at)
-        .limit(1)
-    ).first()
-
-
-def _same_line(row: EntitlementPeriod) -> ColumnElement[bool]:
-    """All periods of one subscription, whatever plans it was on; else of one entitlement."""
-    if row.subscription_id is not None:
-        return EntitlementPeriod.subscription_id == row.subscription_id
-    return EntitlementPeriod.entitlement_id == row.entitlement_id
+def share_of_life(order: PlanOrder, number: int) -> tuple[int, str]:
+    """What period `number` of a plan for life is reckoned to have cost, and the currency."""
+    spread = EntitlementPayment(
+        first_period=0, periods=LIFETIME_PERIODS, amount_minor=order.paid_minor or 0, currency=order.currency
+    )
+    return (spread.share(number) if number < LIFETIME_PERIODS else 0), order.currency

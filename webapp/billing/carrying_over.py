@@ -1,0 +1,209 @@
+"""What a period left unspent goes on in the next one of the same line, up to the cap that was promised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import ColumnElement, Row, select, text
+from sqlalchemy.orm import Session
+
+from webapp import ledger
+from webapp.billing.entitlement import EntitlementPeriod
+from webapp.catalog.periods import period_start
+from webapp.ledger.array_text import array_text
+
+log = structlog.get_logger()
+
+_LONGEST_MONTH = timedelta(days=31)
+
+
+class Bounds(Protocol):
+    """What is asked of a period to find the one before another."""
+
+    entitlement_id: Any
+    number: Any
+    starts_at: Any
+    ends_at: Any
+
+
+Some = TypeVar("Some", bound=Bounds)
+
+
+def carry_over_around(session: Session, *, row: EntitlementPeriod, actor: str) -> None:
+    """What ended with the period before `row` goes on in `row`, and what `row` left in one that came earlier."""
+    for one in (row, _following(session, row)):
+        if one is not None:
+            _carry_over_into(session, one, actor=actor)
+
+
+def _carry_over_into(session: Session, row: EntitlementPeriod, *, actor: str) -> None:
+    """What ended with the last period, in the same line of entitlements, goes on in this one, up to the cap."""
+    ended = _ended_before(session, row)
+    left = max((one.rollover_cap for one in ended), default=0)  # as was promised when they were granted
+    for one in ended:
+        if left <= 0 or not _may_carry(one):
+            continue
+        assert one.grant_id is not None
+        written = ledger.roll_over(
+            session,
+            account_id=row.account_id,
+            grant_id=one.grant_id,
+            cap=min(left, one.rollover_cap),
+            source_key=_key(one),
+            actor=actor,
+            expires_at=row.ends_at,
+        )
+        if written is not None:
+            one.rolled_into = written.entry.seq
+            left -= written.entry.amount
+
+
+def _may_carry(one: Any) -> bool:
+    return bool(one.rollover_cap > 0 and one.grant_id is not None and one.rolled_into is None)
+
+
+def _key(one: Bounds) -> str:
+    return f"rollover:{one.entitlement_id}:{one.number}"
+
+
+def _ended_before(session: Session, row: EntitlementPeriod) -> list[EntitlementPeriod]:
+    """The periods of this line that ended since the one before this began, a month ago at the most."""
+    others = session.scalars(
+        select(EntitlementPeriod).where(
+            _same_line(row),
+            EntitlementPeriod.starts_at < row.starts_at,
+            EntitlementPeriod.ends_at > _a_month_before(row.starts_at),
+        ),
+        execution_options={"populate_existing": True},
+    ).all()
+    return _ended(others, starts_at=row.starts_at)
+
+
+def _ended(others: Sequence[Some], *, starts_at: datetime) -> list[Some]:
+    if not others:
+        return []
+    began = max(one.starts_at for one in others)
+    ended = [one for one in others if began < one.ends_at <= starts_at]
+    return sorted(ended, key=lambda one: (one.ends_at, one.entitlement_id, one.number))
+
+
+def _a_month_before(moment: datetime) -> datetime:
+    return period_start(moment, -1, "UTC")
+
+
+def _following(session: Session, row: EntitlementPeriod) -> EntitlementPeriod | None:
+    """The period that was granted already although it comes after this one."""
+    return session.scalars(
+        select(EntitlementPeriod)
+        .where(_same_line(row), EntitlementPeriod.starts_at >= row.ends_at)
+        .order_by(EntitlementPeriod.starts_at)
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def _same_line(row: EntitlementPeriod) -> ColumnElement[bool]:
+    """All periods of one subscription, whatever plans it was on; else of one entitlement."""
+    if row.subscription_id is not None:
+        return EntitlementPeriod.subscription_id == row.subscription_id
+    return EntitlementPeriod.entitlement_id == row.entitlement_id
+
+
+# ---------------------------------------------------------------- many at once
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewPeriod:
+    """A period that has just been granted, of a line of its own: no two of one subscription or entitlement."""
+
+    entitlement_id: int
+    number: int
+    account_id: int
+    subscription_id: int | None
+    starts_at: datetime
+    ends_at: datetime
+
+
+_AROUND = text("""
+SELECT r.place, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id, p.rolled_into
+FROM unnest(CAST(:entitlements AS bigint[]), CAST(:subscriptions AS bigint[]), CAST(:numbers AS integer[]),
+            CAST(:since AS timestamptz[])) WITH ORDINALITY r (entitlement_id, subscription_id, number, since, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM entitlement_periods e
+    WHERE r.subscription_id IS NULL AND e.entitlement_id = r.entitlement_id AND e.ends_at > r.since
+    UNION ALL
+    SELECT * FROM entitlement_periods s WHERE s.subscription_id = r.subscription_id AND s.ends_at > r.since
+) p
+WHERE (p.entitlement_id, p.number) <> (r.entitlement_id, r.number)
+""")
+_KEEP = text("""
+UPDATE entitlement_periods p SET rolled_into = u.seq
+FROM unnest(CAST(:entitlements AS bigint[]), CAST(:numbers AS integer[]), CAST(:seqs AS bigint[]))
+     u (entitlement_id, number, seq)
+WHERE p.entitlement_id = u.entitlement_id AND p.number = u.number
+""")
+
+
+def carry_over_around_all(session: Session, *, rows: Sequence[NewPeriod], actor: str) -> None:
+    """What `carry_over_around` does to each of these periods, together where one remainder goes on in one period."""
+    asked: list[ledger.RollOver] = []
+    going_on: list[Bounds] = []
+    for row, others in zip(rows, _around(session, rows), strict=True):
+        if not others:
+            continue
+        since = _a_month_before(row.starts_at)
+        before = [one for one in others if one.starts_at < row.starts_at and one.ends_at > since]
+        ended = [one for one in _ended(before, starts_at=row.starts_at) if _may_carry(one)]
+        if len(ended) > 1 or any(one.starts_at >= row.ends_at for one in others):
+            kept = session.get_one(EntitlementPeriod, (row.entitlement_id, row.number), populate_existing=True)
+            carry_over_around(session, row=kept, actor=actor)
+        elif ended:
+            asked.append(_rollover(row, ended[0], actor=actor))
+            going_on.append(ended[0])
+    if asked:
+        _keep(session, going_on, ledger.roll_over_many(session, asked=asked))
+
+
+def _around(session: Session, rows: Sequence[NewPeriod]) -> list[list[Row[Any]]]:
+    """Of each period the others of its line that ended in the month before it, or later."""
+    found: list[list[Row[Any]]] = [[] for _ in rows]
+    given = {
+        "entitlements": array_text([row.entitlement_id for row in rows]),
+        "subscriptions": array_text([row.subscription_id for row in rows]),
+        "numbers": array_text([row.number for row in rows]),
+        "since": array_text([row.starts_at - _LONGEST_MONTH for row in rows]),
+    }
+    for other in session.execute(_AROUND, given):
+        found[other.place - 1].append(other)
+    return found
+
+
+def _rollover(row: NewPeriod, ended: Any, *, actor: str) -> ledger.RollOver:
+    return ledger.RollOver(
+        account_id=row.account_id,
+        grant_id=ended.grant_id,
+        cap=ended.rollover_cap,
+        source_key=_key(ended),
+        actor=actor,
+        expires_at=row.ends_at,
+    )
+
+
+def _keep(
+    session: Session, ended: Sequence[Bounds], outcomes: Sequence[ledger.Written | ledger.LedgerRefusal | None]
+) -> None:
+    done: list[tuple[Bounds, int]] = []
+    for one, outcome in zip(ended, outcomes, strict=True):
+        if isinstance(outcome, ledger.LedgerRefusal):
+            log.error("rollover_refused", entitlement=one.entitlement_id, period=one.number, reason=str(outcome))
+        elif outcome is not None:
+            done.append((one, outcome.entry.seq))
+    if done:
+        given = {
+            "entitlements": array_text([one.entitlement_id for one, _ in done]),
+            "numbers": array_text([one.number for one, _ in done]),
+            "seqs": array_text([seq for _, seq in done]),
+        }
+        session.execute(_KEEP, given)
