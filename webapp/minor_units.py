@@ -5,6 +5,7 @@ write) nor always those of ISO 4217: 1,000 Serbian dinars are 100000, and writte
 https://docs.stripe.com/currencies#minor-units
 """
 
+import re
 from decimal import Decimal
 
 from babel import Locale
@@ -42,9 +43,14 @@ def written(minor: int, currency: str, locale: Locale | str) -> str:
     amount = amount_of(minor, currency)
     usual = Decimal(1).scaleb(-get_currency_precision(currency))
     if amount == amount.quantize(usual):
-        return format_currency(amount, currency, locale=locale)
+        return spaced(format_currency(amount, currency, locale=locale))
     pattern = with_decimals(Locale.parse(locale).currency_formats["standard"].pattern, decimals_of(currency))
-    return format_currency(amount, currency, format=pattern, locale=locale, currency_digits=False)
+    return spaced(format_currency(amount, currency, format=pattern, locale=locale, currency_digits=False))
+
+
+def spaced(text: str) -> str:
+    """A currency that is written by its letters stands apart from the number, as CLDR says and Babel does not."""
+    return re.sub(r"(?<=[A-Z]{3})(?=\d)", "\xa0", text)
 
 
 def with_decimals(pattern: str, digits: int) -> str:

@@ -1,6 +1,5 @@
 """Numbers, money and times as the reader writes them."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,7 +13,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from webapp import clock as python_clock
-from webapp.minor_units import amount_of, decimals_of, with_decimals, written
+from webapp.minor_units import amount_of, decimals_of, spaced, with_decimals, written
 
 MINUS = "−"
 _COMPACT_FROM = 1_000_000
@@ -64,12 +63,7 @@ def signed(value: int) -> str:
 
 def money(minor: int, currency: str) -> str:
     """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
-    return _spaced(written(minor, currency, _locale()))
-
-
-def _spaced(text: str) -> str:
-    """A currency that is written by its letters stands apart from the number, as CLDR says and Babel does not."""
-    return re.sub(r"(?<=[A-Z]{3})(?=\d)", "\xa0", text)
+    return written(minor, currency, _locale())
 
 
 def price(minor: int, currency: str) -> str:
@@ -78,7 +72,7 @@ def price(minor: int, currency: str) -> str:
     if amount != amount.to_integral_value():
         return money(minor, currency)
     pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
-    return _spaced(numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False))
+    return spaced(numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False))
 
 
 def per_credit(minor: int, credits: int, currency: str) -> str:
@@ -87,7 +81,7 @@ def per_credit(minor: int, credits: int, currency: str) -> str:
     amount = (amount_of(minor, currency) / credits).quantize(Decimal(1).scaleb(-digits))
     pattern = _locale().currency_formats["standard"]
     fine = with_decimals(pattern.pattern, digits)
-    return _spaced(numbers.format_currency(amount, currency, format=fine, locale=_locale(), currency_digits=False))
+    return spaced(numbers.format_currency(amount, currency, format=fine, locale=_locale(), currency_digits=False))
 
 
 def percent(share: float) -> str:
