@@ -13,7 +13,7 @@ from webapp.billing.entitlement import stretches_of
 from webapp.billing.free_plan import end_free
 from webapp.billing.granting_due import grant_until
 from webapp.billing.holder import holder_of
-from webapp.billing.paid_invoice import Paid, apply_invoice
+from webapp.billing.paid_invoice import Paid, apply_invoice, disagreement
 from webapp.billing.stripe_api import UnknownToStripe, mode
 from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.stripe_price import PricedPlan, priced_plans
@@ -208,11 +208,14 @@ def _follow_invoice(
     if invoice.is_paid and row.applied_at is None:
         session.flush()  # the grant's own followers look for the invoice
         paid = Paid(subscription=subscription, invoice=invoice, plans=plans, trial_ends_at=facts.trial_ends_at)
-        if apply_invoice(session, paid=paid):
+        problem = disagreement(paid)
+        if problem is None and not apply_invoice(session, paid=paid):
+            problem = "none of its prices is a plan's"
+        if problem is None:
             row.applied_at = clock.now()
         else:
-            subscription.reason = f"invoice {invoice.id}: none of its prices is a plan's"
-            log.error("invoice_not_understood", subscription=subscription.id, invoice=invoice.id)
+            subscription.reason = f"invoice {invoice.id}: {problem}"
+            log.error("invoice_not_understood", subscription=subscription.id, invoice=invoice.id, problem=problem)
 
 
 def _new_row(session: Session, subscription: Subscription, invoice: InvoiceFacts) -> SubscriptionInvoice:

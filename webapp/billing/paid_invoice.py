@@ -70,6 +70,23 @@ class Paid:
         return self.plans[line.price_id].plan
 
 
+def disagreement(paid: Paid) -> str | None:
+    """In what the invoice is not what its prices say: another currency, or less for a whole period.
+
+    None when nothing is wrong; else nothing may be granted, and a person has to look.
+    """
+    for line in paid.invoice.lines:
+        priced = paid.plans.get(line.price_id or "")
+        if priced is None:
+            continue
+        if paid.invoice.currency != priced.currency:
+            return f"currency: {paid.invoice.currency!r} instead of {priced.currency!r}"
+        free = line.proration or (paid.trial_ends_at is not None and line.ends_at <= paid.trial_ends_at)
+        if not free and line.listed_minor is not None and line.listed_minor < priced.price_minor:
+            return f"amount: {line.listed_minor!r} instead of {priced.price_minor!r}"
+    return None
+
+
 def apply_invoice(session: Session, *, paid: Paid) -> bool:
     """What the paid invoice is for is granted, once; its stretch of the plan exists, and the one before it has ended.
 

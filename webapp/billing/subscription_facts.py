@@ -18,7 +18,8 @@ Json = Mapping[str, Any]
 class LineFacts:
     """A line of an invoice. `amount_minor` is after discounts and before taxes; negative for what is given back.
 
-    `listed_minor` is before discounts, None where it is not known. `proration` marks a part of a period, made by a change in its middle.
+    `listed_minor` is before discounts, None where it is not known. `proration` marks a part of a period, made by a
+    change in its middle.
     """
 
     price_id: str | None
