@@ -12,6 +12,7 @@ from bench.measure import Round, median_of, new_pool
 from bench.report import Line
 from bench.scans import sequential_scans
 from bench.servers import Servers, make_key, private_servers, web
+from bench.usage import usage
 
 ROUNDS = 3
 SHORT, FULL = 100_000, 1_000_000
@@ -62,12 +63,16 @@ def measure(*, accounts: int, entries: int, wide_grants: int, bulk: int, seconds
         before = _scans(servers)
         cases = sql_cases(pool, servers, built, seconds=seconds, entries=entries, wide_grants=wide_grants)
         with web(servers) as port:
-            cases.append(http_case(pool, port=port, secret=make_key(servers), accounts=accounts, seconds=seconds))
+            secret = make_key(servers)
+            cases.append(http_case(pool, port=port, secret=secret, accounts=accounts, seconds=seconds))
             found = _rounds(cases)
+            print("queueing usage …", flush=True)
+            alike = found["batch python"]
+            queued = usage(pool, servers, port=port, secret=secret, accounts=accounts, seconds=seconds, floor=alike)
         note = note_on_scans(before, _scans(servers), servers=servers)
         print("expiring …", flush=True)
         expired = expiry(pool, servers, built.many, grants=bulk, seconds=seconds)
-    return [*lines_of(cases, found), *expired, *proof], note
+    return [*lines_of(cases, found), *queued, *expired, *proof], note
 
 
 def _rounds(cases: list[Case]) -> dict[str, Round]:
