@@ -139,6 +139,7 @@ def test_the_card_that_pays_for_the_plan_is_named_and_cannot_be_removed(shop: Sh
     page = buyer.browser.get(HERE).text
     assert "Pays for your plan" in text_of(page)
     assert f"{HERE}/{card}/remove" not in page
+    assert f"{HERE}/{card}/default" not in page
     refused = buyer.browser.post(f"{HERE}/{card}/remove", form=HERE)
     assert refused.status_code == 409
     assert "This card pays for your plan." in refused.text
@@ -152,7 +153,10 @@ def test_another_card_takes_over_and_the_old_one_can_go(shop: Shop, buyer: Buyer
     new = shown(buyer)[0]
     assert new != old
     assert buyer.browser.post(f"{HERE}/{new}/default", form=HERE).status_code == 303
-    assert "This card pays from now on." in buyer.browser.get(HERE).text
+    page = buyer.browser.get(HERE).text
+    assert "This card pays from now on." in page
+    assert f"{HERE}/{new}/default" not in page
+    assert f"{HERE}/{old}/default" in page
     assert paying(shop, buyer) == new
     assert customer_of(shop, buyer).invoice_settings.default_payment_method == new
     assert buyer.browser.post(f"{HERE}/{old}/remove", form=HERE).status_code == 303
@@ -269,6 +273,7 @@ def test_without_a_customer_the_page_offers_nothing_while_the_circuit_is_open(sh
 @pytest.mark.parametrize(("tag", "title"), [("de", "Gespeicherte Karten"), ("ar", "البطاقات المحفوظة")])
 def test_the_page_speaks_the_readers_language(buyer: Buyer, tag: str, title: str) -> None:
     add(buyer)
-    page = buyer.browser.get(f"{HERE}?lang={tag}").text
+    assert buyer.browser.post("/language", {"locale": tag, "back": HERE}, form=HERE).status_code == 303
+    page = buyer.browser.get(HERE).text
     assert title in page
     assert "Visa •••• 4242" in page

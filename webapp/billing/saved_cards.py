@@ -42,7 +42,7 @@ class SavedCard:
     """`brand` is a name to be shown, empty where Stripe does not know it. Good until the end of that month.
 
     `pays_subscription`: it is charged for a subscription that has not ended. `is_default`: invoices are paid by it
-    where nothing else is said.
+    where nothing else is said. `pays_everything`: choosing it would change nothing.
     """
 
     id: str
@@ -52,6 +52,7 @@ class SavedCard:
     exp_year: int
     pays_subscription: bool
     is_default: bool
+    pays_everything: bool
 
     def has_expired(self, now: datetime) -> bool:
         return (self.exp_year, self.exp_month) < (now.year, now.month)
@@ -71,17 +72,17 @@ def fetch_wallet(customer_id: str) -> Wallet:
     Raises PaymentsUnavailable.
     """
     try:
-        default, paying, running = _standing(customer_id)
+        default, payers = _standing(customer_id)
         with calling("list payment methods"):
             found = client().v1.payment_methods.list(
                 params={"customer": customer_id, "type": "card", "limit": MOST_CARDS}
             )
     except UnknownToStripe:
         return Wallet(cards=(), has_subscription=False)
-    cards = tuple(
-        _card(method, pays_subscription=method.id in paying, is_default=method.id == default) for method in found.data
+    return Wallet(
+        cards=tuple(_card(method, default=default, payers=payers) for method in found.data),
+        has_subscription=bool(payers),
     )
-    return Wallet(cards=cards, has_subscription=bool(running))
 
 
 def make_default(customer_id: str, *, card_id: str) -> None:
@@ -108,8 +109,8 @@ def remove_card(customer_id: str, *, card_id: str) -> None:
         return
     if owner != customer_id:
         raise CardNotFound(card_id)
-    _default, paying, _subscriptions = _standing(customer_id)
-    if card_id in paying:
+    _default, payers = _standing(customer_id)
+    if card_id in payers:
         raise CardPays(card_id)
     with calling("detach payment method"):
         client().v1.payment_methods.detach(card_id)
@@ -154,16 +155,14 @@ def is_saved(customer_id: str, *, session_id: str) -> bool:
     return found.status == "complete" and setup is not None and setup.status == "succeeded"
 
 
-def _standing(customer_id: str) -> tuple[str | None, set[str], list[Any]]:
-    """The default card, the cards that pay for subscriptions, and those subscriptions."""
+def _standing(customer_id: str) -> tuple[str | None, list[str | None]]:
+    """The default card, and for each subscription that has not ended the card that pays for it."""
     with calling("retrieve customer"):
         customer: Any = client().v1.customers.retrieve(customer_id)
     if getattr(customer, "deleted", False):
         raise UnknownToStripe(customer_id)
     default = _id(customer.invoice_settings.default_payment_method)
-    running = _running(customer_id)
-    paying = {_id(subscription.default_payment_method) or default for subscription in running}
-    return default, {card_id for card_id in paying if card_id}, running
+    return default, [_id(each.default_payment_method) or default for each in _running(customer_id)]
 
 
 def _running(customer_id: str) -> list[Any]:
@@ -184,16 +183,17 @@ def _owner_of(card_id: str) -> str | None:
     return _id(method.customer)
 
 
-def _card(method: Any, *, pays_subscription: bool, is_default: bool) -> SavedCard:
-    card = method.card
+def _card(method: Any, *, default: str | None, payers: list[str | None]) -> SavedCard:
+    card, invoices = method.card, default or (payers[0] if payers else None)
     return SavedCard(
         id=method.id,
         brand=_BRANDS.get(getattr(card, "display_brand", None) or card.brand, _BRANDS.get(card.brand, "")),
         last4=card.last4,
         exp_month=card.exp_month,
         exp_year=card.exp_year,
-        pays_subscription=pays_subscription,
-        is_default=is_default,
+        pays_subscription=method.id in payers,
+        is_default=method.id == default,
+        pays_everything={method.id} == {invoices, *payers},
     )
 
 
