@@ -1,17 +1,17 @@
 """What becomes of a plan's credits when its payment is refunded or disputed.
 
 One payment may have made several grants: a year paid at once pays for twelve months, a payment for life for all that
-come. Each loses its share, by the same rule as a package; those that come later lose theirs when they come.
+come. Each loses its share, by the same rule as a package; those that come later lose theirs when they come, and what
+was carried over into the next period is among what the older one has left.
 """
 
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import BigInteger, ColumnElement, Text, select
+from sqlalchemy import BigInteger, Text, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from webapp import ledger
 from webapp.billing.dispute import (
     FROZEN_STATES,
     Dispute,
@@ -20,12 +20,12 @@ from webapp.billing.dispute import (
     state_of,
     unfreeze_disputed,
 )
-from webapp.billing.entitlement import Entitlement, EntitlementPayment, EntitlementPeriod
+from webapp.billing.plan_grants import PeriodGrant, grants_paid_by, take_back_of_period
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.reversals import Reversals, fetch_reversals
 from webapp.billing.stripe_api import mode
-from webapp.billing.subscription import SubscriptionInvoice, find_invoice_by_payment
-from webapp.billing.take_back import Gone, PaidGrant, take_back
+from webapp.billing.subscription import find_invoice_by_payment
+from webapp.billing.take_back import Gone
 from webapp.extensions import Base
 
 log = structlog.get_logger()
@@ -57,16 +57,15 @@ def follow_plan_reversals(session: Session, *, payment_intent_id: str) -> PlanRe
     payment's row is locked, and asked again if somebody followed it in between; the account is locked inside the
     ledger's functions. Raises PaymentsUnavailable; nothing was written then.
     """
-    paid = _find_payment(session, payment_intent_id)
+    paid = find_plan_payment(session, payment_intent_id=payment_intent_id)
     if paid is None:
         return None
     seen = _version(session, payment_intent_id)
     facts = fetch_reversals(payment_intent_id, refunded=True, disputed=True)
-    row = _lock(session, paid)
+    row = lock_reversal(session, paid=paid)
     if row.version != seen:
         facts = fetch_reversals(payment_intent_id, refunded=True, disputed=True)
-    _stand_as(session, row, facts)
-    row.version += 1
+    stand_as_reversed(session, row=row, facts=facts)
     return row
 
 
@@ -86,7 +85,7 @@ def follow_up(session: Session, *, account_id: int | None = None) -> int:
             if dispute.state in FROZEN_STATES:
                 _freeze(session, grants, dispute, frozen=True)
         for grant in grants:
-            take_back(session, paid=grant, before=Gone(refunded_minor=0, lost_minor=0), now=row.gone)
+            take_back_of_period(session, grant=grant, before=Gone(refunded_minor=0, lost_minor=0), now=row.gone)
     return len(payments)
 
 
@@ -101,7 +100,8 @@ def parked_plan_dispute(session: Session, *, payment_intent_id: str) -> str | No
     return None
 
 
-def _stand_as(session: Session, row: PlanReversal, facts: Reversals) -> None:
+def stand_as_reversed(session: Session, *, row: PlanReversal, facts: Reversals) -> None:
+    """The grants of the locked payment stand as the facts say; see `follow_plan_reversals`."""
     kept = {each.stripe_dispute_id: each for each in _disputes(session, row.stripe_payment_intent_id)}
     was_frozen = {name for name, each in kept.items() if each.state in FROZEN_STATES}
     disputes = [
@@ -127,10 +127,11 @@ def _stand_as(session: Session, row: PlanReversal, facts: Reversals) -> None:
     row.refunded_minor = sure.refunded_minor(price_minor=row.price_minor)
     row.lost_minor = sure.lost_minor(price_minor=row.price_minor)
     for grant in grants:
-        take_back(session, paid=grant, before=before, now=row.gone)
+        take_back_of_period(session, grant=grant, before=before, now=row.gone)
     for dispute in disputes:
         if dispute.state not in FROZEN_STATES and dispute.stripe_dispute_id in was_frozen:
             _freeze(session, grants, dispute, frozen=False)
+    row.version += 1
     if row.gone != before:
         log.info(
             "credits_followed_money",
@@ -140,8 +141,8 @@ def _stand_as(session: Session, row: PlanReversal, facts: Reversals) -> None:
         )
 
 
-def _freeze(session: Session, grants: Sequence[PaidGrant], dispute: Dispute, *, frozen: bool) -> None:
-    for grant in grants:
+def _freeze(session: Session, grants: Sequence[PeriodGrant], dispute: Dispute, *, frozen: bool) -> None:
+    for grant in (each for period in grants for each in period.each):
         (freeze_disputed if frozen else unfreeze_disputed)(
             session, account_id=grant.account_id, grant_id=grant.grant_id, dispute_id=dispute.stripe_dispute_id
         )
@@ -156,7 +157,7 @@ def _disputes(session: Session, payment_intent_id: str) -> list[Dispute]:
     )
 
 
-def _find_payment(session: Session, payment_intent_id: str) -> PlanReversal | None:
+def find_plan_payment(session: Session, *, payment_intent_id: str) -> PlanReversal | None:
     """What was paid by it, not yet written down: an invoice of a subscription, or an order for life."""
     invoice = find_invoice_by_payment(session, payment_intent_id=payment_intent_id)
     order = session.scalars(
@@ -180,53 +181,17 @@ def _version(session: Session, payment_intent_id: str) -> int:
     return session.scalars(query).one_or_none() or 0
 
 
-def _lock(session: Session, paid: PlanReversal) -> PlanReversal:
+def lock_reversal(session: Session, *, paid: PlanReversal) -> PlanReversal:
+    """The row of the payment, made where it is missing, locked until the end of the database transaction."""
     names = ("stripe_payment_intent_id", "mode", "account_id", "price_minor", "currency")
     session.execute(insert(PlanReversal).values({name: getattr(paid, name) for name in names}).on_conflict_do_nothing())
     return session.get_one(PlanReversal, paid.stripe_payment_intent_id, with_for_update=True, populate_existing=True)
 
 
-def _grants(session: Session, row: PlanReversal) -> list[PaidGrant]:
-    """Every grant that came from the payment so far, oldest first."""
-    found: dict[int, PaidGrant] = {}
-    for period, name in session.execute(
-        select(EntitlementPeriod, Entitlement.plan_name)
-        .join(Entitlement, Entitlement.id == EntitlementPeriod.entitlement_id)
-        .where(EntitlementPeriod.grant_id.is_not(None), _paid_by(row.stripe_payment_intent_id))
-        .order_by(EntitlementPeriod.grant_id)
-    ):
-        assert period.grant_id is not None
-        grant = ledger.get_grant(session, account_id=period.account_id, grant_id=period.grant_id)
-        found[grant.grant_id] = PaidGrant(
-            account_id=grant.account_id,
-            grant_id=grant.grant_id,
-            credits=grant.amount,
-            price_minor=row.price_minor,
-            currency=row.currency,
-            name=name,
-            reference=grant.source_key or f"grant:{period.entitlement_id}:{period.number}",
-        )
-    return list(found.values())
-
-
-def _paid_by(payment_intent_id: str) -> ColumnElement[bool]:
-    """Periods that an invoice paid for by itself, as one of a year's months, or that come from an order for life."""
-    invoices = select(SubscriptionInvoice.stripe_invoice_id).where(
-        SubscriptionInvoice.stripe_payment_intent_id == payment_intent_id
-    )
-    months = (
-        select(EntitlementPayment.entitlement_id)
-        .where(
-            EntitlementPayment.stripe_invoice_id.in_(invoices),
-            EntitlementPayment.entitlement_id == EntitlementPeriod.entitlement_id,
-            EntitlementPayment.first_period <= EntitlementPeriod.number,
-            EntitlementPayment.first_period + EntitlementPayment.periods > EntitlementPeriod.number,
-        )
-        .exists()
-    )
-    orders = select(PlanOrder.id).where(PlanOrder.stripe_payment_intent_id == payment_intent_id)
-    return (
-        EntitlementPeriod.stripe_invoice_id.in_(invoices)
-        | months
-        | (Entitlement.order_id.in_(orders) & (Entitlement.kind == "lifetime"))
+def _grants(session: Session, row: PlanReversal) -> list[PeriodGrant]:
+    return grants_paid_by(
+        session,
+        payment_intent_id=row.stripe_payment_intent_id,
+        price_minor=row.price_minor,
+        currency=row.currency,
     )

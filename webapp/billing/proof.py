@@ -94,22 +94,24 @@ _GRANTED_BUT_NOT_PAID = text(
             AND p.grant_id = v.grant_id AND p.state = 'fulfilled')
     """
 )
-# Of a payment for a plan that went back, each grant that it made has lost its share.
+# Of a payment for a plan that went back, each grant that it made has lost its share, what it handed on included.
 _PLAN_MONEY_GONE_ASTRAY = text(
     """
     SELECT 8 AS invariant, r.account_id,
            format('payment %s: %s of %s went back, and grant %s has %s of %s credits revoked instead of %s',
-                  r.stripe_payment_intent_id, r.refunded_minor + r.lost_minor, r.price_minor, g.grant_id, g.revoked,
-                  g.amount, t.target) AS detail
+                  r.stripe_payment_intent_id, r.refunded_minor + r.lost_minor, r.price_minor, g.grant_id,
+                  g.revoked + coalesce(c.revoked, 0), g.amount, t.target) AS detail
     FROM plan_reversals r
     JOIN entitlement_periods p ON p.account_id = r.account_id
     JOIN entitlements e ON e.id = p.entitlement_id
     JOIN ledger.grants_v g ON g.account_id = p.account_id AND g.grant_id = p.grant_id
+    LEFT JOIN ledger.grants_v c ON c.account_id = p.account_id AND c.grant_id = p.rolled_into
     CROSS JOIN LATERAL (
         SELECT div(2 * g.amount::numeric * (r.refunded_minor + r.lost_minor) + r.price_minor, 2 * r.price_minor)
                AS target
     ) t
-    WHERE (CAST(:account_id AS bigint) IS NULL OR r.account_id = :account_id) AND g.revoked <> t.target
+    WHERE (CAST(:account_id AS bigint) IS NULL OR r.account_id = :account_id)
+      AND g.revoked + coalesce(c.revoked, 0) <> t.target
       AND (EXISTS (
               SELECT 1 FROM subscription_invoices i
               LEFT JOIN entitlement_payments y

@@ -46,12 +46,17 @@ def revoke_target(*, credits: int, price_minor: int, refunded_minor: int) -> int
     return (2 * credits * refunded_minor + price_minor) // (2 * price_minor)
 
 
-def take_back(session: Session, *, paid: PaidGrant, before: Gone, now: Gone) -> ledger.Entry | None:
+def take_back(
+    session: Session, *, paid: PaidGrant, before: Gone, now: Gone, target: int | None = None
+) -> ledger.Entry | None:
     """As much of the grant is revoked in total as `now` says, whatever was `before`, which only words the reason.
+
+    `target` names the credits where they are not simply the share of the money.
 
     Safe to repeat. Locks the account. Returns the entry, None when no credits had to move.
     """
-    target = revoke_target(credits=paid.credits, price_minor=paid.price_minor, refunded_minor=now.total_minor)
+    if target is None:
+        target = revoke_target(credits=paid.credits, price_minor=paid.price_minor, refunded_minor=now.total_minor)
     change = now.total_minor - before.total_minor
     cause = cause_of(before, now)
     return ledger.revoke(

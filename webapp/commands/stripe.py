@@ -1,18 +1,20 @@
-"""`flask stripe …`: what to do when an event was lost or parked."""
+"""`flask stripe …`: whether it is set up right, and what to do when an event was lost or parked."""
 
 from collections import Counter
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 
 from webapp import clock
 from webapp.billing.events import EventNotFound, replay_event
 from webapp.billing.reconcile import reconcile
 from webapp.billing.stripe_api import PaymentsUnavailable
+from webapp.billing.stripe_check import check_stripe
 from webapp.commands.duration import DURATION, Duration
 from webapp.database import unit_of_work
 
-stripe_group = AppGroup("stripe", help="Stripe: make good what went wrong.")
+stripe_group = AppGroup("stripe", help="Stripe: look whether it is set up right, make good what went wrong.")
 
 
 @stripe_group.command("replay")
@@ -51,6 +53,24 @@ def reconcile_command(since: Duration) -> None:
         f" {outcomes['parked']} for a person to look at."
     )
     raise SystemExit(1 if outcomes["parked"] else 0)
+
+
+@stripe_group.command("check")
+def check_command() -> None:
+    """Look whether the key, its permissions and the webhook endpoint are right. Nothing is changed.
+
+    Exits 1 when something is wrong.
+    """
+    wrong = 0
+    try:
+        with unit_of_work() as session:
+            for found in check_stripe(session, settings=current_app.config["SETTINGS"]):
+                wrong += found.verdict == "wrong"
+                click.echo(f"{found.verdict:5}  {found.what}")
+    except PaymentsUnavailable as error:
+        raise click.ClickException(f"Stripe did not answer: {error}") from None
+    click.echo("All is right." if not wrong else f"{wrong} to mend.")
+    raise SystemExit(1 if wrong else 0)
 
 
 def _because(reason: str | None) -> str:
