@@ -16,6 +16,9 @@ from structlog.testing import capture_logs
 from jobs import send_mail
 from jobs.run_periodic import run_periodic
 from webapp import ledger
+from webapp.billing.free_plan import end_free, start_free
+from webapp.catalog.install import install_shipped_catalog
+from webapp.catalog.plan import Plan
 from webapp.database import unit_of_work
 from webapp.notifications.expiry import Place, losses, warn_chunk
 from webapp.outbox import OutboxRow
@@ -142,6 +145,63 @@ def test_the_end_is_told_once_when_it_is_booked_and_something_was_lost(fresh_app
             assert [row.args["mail"] for row in mails_of(session, thrifty)] == ["credits_expiring"]
 
 
+def test_what_the_next_month_takes_over_is_not_called_lost(fresh_app: Flask) -> None:
+    """Up to the plan's cap; what is beyond it, and what was carried over once already, is lost."""
+    with fresh_app.app_context():
+        with unit_of_work() as session:
+            install_shipped_catalog(session)
+            session.execute(text("UPDATE plans SET rollover_cap = 60 WHERE code = 'free'"))
+            user = make_person(session)
+            start_free(session, plan=session.get_one(Plan, "free"), user=user, mode="sandbox")
+            ledger.advance_clock(session, by=timedelta(days=26))
+        run_periodic("warn_expiring")
+        with unit_of_work() as session:
+            [warning] = mails_of(session, user)
+            assert warning.args == {**warning.args, "mail": "credits_expiring", "grants": [[1, 40]]}
+            ledger.advance_clock(session, by=timedelta(days=6))
+        run_periodic("expire_due")
+        run_periodic("warn_expiring")  # the next month has not come yet: nobody knows what it will take over
+        with unit_of_work() as session:
+            assert len(mails_of(session, user)) == 1
+        run_periodic("grant_due")
+        run_periodic("warn_expiring")
+        with unit_of_work() as session:
+            told = {row.args["mail"]: row.args["grants"] for row in mails_of(session, user)}
+            assert told["credits_expired"] == [[1, 40]]
+            end_free(session, account_id=user.account_id, mode="sandbox", moment=ledger.now(session))
+            ledger.advance_clock(session, by=timedelta(days=25))
+        run_periodic("warn_expiring")
+        with unit_of_work() as session:
+            ledger.advance_clock(session, by=timedelta(days=10))
+        for job in ("expire_due", "warn_expiring"):
+            run_periodic(job)
+        with unit_of_work() as session:
+            last = mails_of(session, user)[-1]
+            assert last.args["mail"] == "credits_expired"
+            assert sorted(credits for _grant, credits in last.args["grants"]) == [60, 100]
+
+
+def test_a_month_that_never_comes_takes_nothing_over_and_that_is_told(fresh_app: Flask) -> None:
+    with fresh_app.app_context():
+        with unit_of_work() as session:
+            install_shipped_catalog(session)
+            session.execute(text("UPDATE plans SET rollover_cap = 60 WHERE code = 'free'"))
+            user = make_person(session)
+            start_free(session, plan=session.get_one(Plan, "free"), user=user, mode="sandbox")
+            session.execute(text("UPDATE entitlements SET paused = true"))  # as while a payment is missing
+            ledger.advance_clock(session, by=timedelta(days=27))
+        run_periodic("warn_expiring")
+        for days, mails in ((5, 1), (20, 2)):
+            with unit_of_work() as session:
+                ledger.advance_clock(session, by=timedelta(days=days))
+            for job in ("expire_due", "warn_expiring"):
+                run_periodic(job)
+            with unit_of_work() as session:
+                assert len(mails_of(session, user)) == mails
+        with unit_of_work() as session:
+            assert mails_of(session, user)[-1].args["grants"] == [[1, 100]]
+
+
 @pytest.mark.parametrize("locale", ["en", "de", "ar"])
 def test_each_mail_is_in_the_language_and_zone_of_the_person(
     fresh_app: Flask, locale: str, midnight: Callable[[Session], datetime]
@@ -168,13 +228,14 @@ def test_each_mail_is_in_the_language_and_zone_of_the_person(
         assert len(mine) == 3
         for one in mine:
             assert one["Content-Language"] == locale
-            body = one.get_content()
-            assert "http://localhost:8000/credits" in body
-            assert "2040" in body.replace("٠", "0").replace("٢", "2").replace("٤", "4")
-            assert "{" not in body
-            assert "\n\n\n\n" not in body
-            if locale != "en":
-                assert "Welcome" not in body
+            plain, rich = (str(one.get_body((kind,)).get_content()) for kind in ("plain", "html"))
+            for body in (plain, rich):
+                assert "http://localhost:8000/credits" in body
+                assert "2040" in body.replace("٠", "0").replace("٢", "2").replace("٤", "4")
+                if locale != "en":
+                    assert "Welcome" not in body
+            assert "{" not in plain
+            assert "\n\n\n" not in plain
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from webapp.billing.entitlement import stretches_of
 from webapp.billing.free_plan import end_free
 from webapp.billing.granting_due import grant_until
 from webapp.billing.holder import holder_of
+from webapp.billing.missing_payment import tell_of_missing_payment
 from webapp.billing.paid_invoice import Paid, apply_invoice, disagreement
 from webapp.billing.stripe_api import UnknownToStripe, mode
 from webapp.billing.stripe_customer import StripeCustomer
@@ -76,6 +77,7 @@ def stand_as(session: Session, *, subscription: Subscription, facts: Subscriptio
         row = known.get(invoice.id) or _new_row(session, subscription, invoice)
         _follow_invoice(session, subscription, row, invoice, plans, facts)
     _go_on(session, subscription)
+    tell_of_missing_payment(session, subscription=subscription)
     subscription.version += 1
     if _standing(subscription) != before:
         log.info("subscription_changed", subscription=subscription.id, status=subscription.status)

@@ -7,6 +7,7 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from webapp.credits.naming import entry_detail, entry_title, shorten
+from webapp.credits.plan_words import what_became_of_it
 from webapp.ledger import Entry
 
 # The stick is never narrower than the number that stands on it, in thousandths of the column.
@@ -29,16 +30,22 @@ class Row:
 def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
     """The entries, newest first, as rows of one table."""
     widths = _widths([entry.balance_after for entry in entries])
+    became = what_became_of_it(session, entries)
     return [
         Row(
             entry=entry,
             title=shorten(entry_title(session, entry), 80),
-            detail=shorten(entry_detail(session, entry), 120),
+            detail=shorten(_detail(session, entry, became.get(entry.seq)), 120),
             width=widths[place],
             width_above=widths[place - 1] if place else None,
         )
         for place, entry in enumerate(entries)
     ]
+
+
+def _detail(session: Session, entry: Entry, became: str | None) -> str:
+    detail = entry_detail(session, entry)
+    return f"{detail} · {became}" if became else detail
 
 
 def by_day(rows: list[Row], *, zone: tzinfo) -> list[tuple[date, list[Row]]]:

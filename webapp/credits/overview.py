@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.dispute import FREEZE_REASON
+from webapp.billing.left_over import taken_over_soon
 from webapp.billing.plan_overview import NextGrant, Trouble, next_grant, trouble_with
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import current_subscription
@@ -24,6 +25,8 @@ from webapp.database import unit_of_work
 from webapp.i18n.formats import compact, credits_number, day, short_day
 from webapp.i18n.locale import known_zone
 from webapp.layout.drawing import scale_steps
+from webapp.people.first_credits import waiting
+from webapp.people.views.confirm_address import mail_folder
 
 GRANTS = 100
 HOLDS = 20
@@ -44,6 +47,20 @@ class GrantRow:
     spent_by: datetime | None
     late: bool
     frozen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextToExpire:
+    """`amount` credits expire at `at`, the first to do so; at most `carried` of them go on in the next month.
+
+    `spent_by` is when the present pace has used them up, `late` that some are left by then.
+    """
+
+    amount: int
+    carried: int
+    at: datetime
+    spent_by: datetime | None
+    late: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +93,7 @@ class Overview:
     lasts_until: datetime | None
     low: bool
     grants: list[GrantRow]
+    next_to_expire: NextToExpire | None
     more: int
     disputed: int
     holds: list[HoldRow]
@@ -93,9 +111,18 @@ def show_credits() -> ResponseReturnValue:
         coming = next_grant(session, account_id=current_user.account_id, mode=mode(), now=now)
         subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
         overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
+        waiting_credits = waiting(session, user=current_user)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
-    return render_template(template, o=overview, live=overview.live, now=now, stick_in_words=in_words)
+    return render_template(
+        template,
+        o=overview,
+        live=overview.live,
+        now=now,
+        stick_in_words=in_words,
+        waiting=waiting_credits,
+        mail_folder=mail_folder() if waiting_credits else None,
+    )
 
 
 def read_overview(session: Session, *, account_id: int, zone: str, now: datetime) -> Overview:
@@ -106,6 +133,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     lasts_until = pace.reached_at(live.balance.available, now=now) if live.balance.available > 0 else None
     shown = sum(grant.remaining for grant in live.grants)
     reasons = _why_frozen(session, live)
+    rows = _grant_rows(live, pace, now, reasons)
     return Overview(
         live=live,
         stick=_stick(live, pace, now) if live.total else None,
@@ -113,7 +141,8 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         chart=_chart(pace) if pace.whole and pace.spent else None,
         lasts_until=lasts_until,
         low=lasts_until is not None and lasts_until - now < timedelta(days=_LOW_DAYS),
-        grants=_grant_rows(live, pace, now, reasons),
+        grants=rows,
+        next_to_expire=_next_to_expire(session, rows, now=now),
         disputed=sum(g.remaining - g.held for g in live.grants if reasons.get(g.grant_id) == FREEZE_REASON),
         more=max(live.balance.balance + live.balance.debt - shown, 0),
         holds=_hold_rows(session, account_id) if live.balance.held else [],
@@ -154,6 +183,23 @@ def _grant_rows(live: Live, pace: Pace, now: datetime, reasons: dict[int, str]) 
             )
         )
     return rows
+
+
+def _next_to_expire(session: Session, rows: list[GrantRow], *, now: datetime) -> NextToExpire | None:
+    """All that ends at the same moment, for people reckon by days and not by grants."""
+    ends = [(row.grant.expires_at, row) for row in rows if row.grant.expires_at is not None]
+    if not ends:
+        return None
+    at = min(moment for moment, _row in ends)
+    those = [row for moment, row in ends if moment == at]
+    caps = taken_over_soon(session, grants=[(row.grant.account_id, row.grant.grant_id) for row in those], now=now)
+    return NextToExpire(
+        amount=sum(row.grant.remaining for row in those),
+        carried=sum(min(row.grant.remaining, caps.get((row.grant.account_id, row.grant.grant_id), 0)) for row in those),
+        at=at,
+        spent_by=those[-1].spent_by,
+        late=any(row.late for row in those),
+    )
 
 
 def _hold_rows(session: Session, account_id: int) -> list[HoldRow]:

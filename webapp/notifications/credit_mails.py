@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
@@ -13,11 +14,16 @@ from webapp.credits.naming import grant_name, shorten
 from webapp.i18n.formats import credits_number, day
 from webapp.i18n.locale import known_zone, use_locale
 from webapp.notifications.unsubscribe import link
-from webapp.people.mails import Mail, render
+from webapp.people.mails import Mail, write_mail
 from webapp.people.user import User
 
 # However many grants end on one day, a mail stays one that people read.
 MOST_LINES = 20
+PAGES = {
+    "credits_granted": "/credits",
+    "credits_expiring": "/credits",
+    "credits_expired": "/credits/history?kind=expire",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,17 +100,19 @@ def _about(
             grant = ledger.get_grant(session, account_id=user.account_id, grant_id=grant_id)
             ends = _day(grant.expires_at, zone)
             lines.append(Line(credits=credits_number(credits), name=shorten(grant_name(grant), 60), day=ends))
-        text = render(
-            f"mail/{template}.txt",
-            name=user.name,
+        balance = credits_number(ledger.balance(session, account_id=user.account_id).balance)
+        return write_mail(
+            template,
+            user=user,
+            subject=subject(sum(credits for _grant_id, credits in grants)),
+            preheader=_("Your balance is %(balance)s.", balance=balance),
+            unsubscribe=link(settings, user=user),
             lines=lines,
             more=max(0, len(grants) - MOST_LINES),
-            balance=credits_number(ledger.balance(session, account_id=user.account_id).balance),
-            link=f"{settings.base_url}/credits",
+            balance=balance,
+            link=settings.base_url + PAGES[template],
             settings_link=f"{settings.base_url}/settings",
         )
-        title = subject(sum(credits for _grant_id, credits in grants))
-        return Mail(to=user.email, subject=title, text=text, locale=user.locale, unsubscribe=link(settings, user=user))
 
 
 def _day(moment: datetime | None, zone: object) -> str | None:

@@ -13,10 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp import ledger, outbox
+from webapp.billing.left_over import GOES_ON, taken_over, taken_over_soon
 from webapp.credits.pace import DAYS, LEAST_DAYS, SCAN
 
 # A grant that ends within this time may be warned of.
 AHEAD = timedelta(days=7)
+# So long it is waited for the month that takes over what was left: its payment may be late, and tried again.
+LATE_MONTH = timedelta(days=21)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +58,14 @@ _NOTICE = text(
     " RETURNING account_id, grant_id, warned_at"
 )
 _ENDED = text(
-    "UPDATE expiry_notices n SET ended_at = :now FROM (SELECT o.account_id, o.grant_id FROM expiry_notices o"
+    "UPDATE expiry_notices n SET ended_at = :now FROM (SELECT o.account_id, o.grant_id FROM expiry_notices o"  # noqa: S608
     "  JOIN ledger.grants_v g ON g.account_id = o.account_id AND g.grant_id = o.grant_id AND g.remaining = g.held"
-    "  WHERE o.ended_at IS NULL AND o.expires_at <= :now ORDER BY o.expires_at LIMIT :limit"
-    "  FOR UPDATE OF o SKIP LOCKED) d"
+    "  WHERE o.ended_at IS NULL AND o.expires_at <= :now AND NOT (o.expires_at > :patience AND EXISTS ("
+    "   SELECT" + GOES_ON + " AND m.account_id = o.account_id AND m.seq = o.grant_id))"
+    "  ORDER BY o.expires_at LIMIT :limit FOR UPDATE OF o SKIP LOCKED) d"
     " WHERE n.account_id = d.account_id AND n.grant_id = d.grant_id RETURNING n.account_id, n.grant_id"
 )
-_LOST = text(
+_EXPIRED = text(
     "SELECT g.account_id, g.grant_id, g.expired FROM ledger.grants_v g"
     " JOIN unnest(CAST(:account_ids AS bigint[]), CAST(:grant_ids AS bigint[])) AS n (account_id, grant_id)"
     " ON n.account_id = g.account_id AND n.grant_id = g.grant_id WHERE g.expired > 0 ORDER BY 1, 2"
@@ -119,12 +123,19 @@ def losses(session: Session, *, account_ids: Sequence[int], now: datetime) -> li
     """The grants of these accounts that end within AHEAD, each with what would be lost of it.
 
     As on the page of credits: at the pace of the last 30 days, in the order in which grants are burnt. What open
-    holds reserve is not lost.
+    holds reserve is not lost, nor what the next month of a plan will take over.
     """
     per_day = _paces(session, account_ids=account_ids, now=now)
     grants: dict[int, list[Any]] = defaultdict(list)
     for row in session.execute(_GRANTS, {"account_ids": list(account_ids), "now": now}):
         grants[row.account_id].append(row)
+    soon = [
+        (row.account_id, row.grant_id)
+        for rows in grants.values()
+        for row in rows
+        if row.expires_at is not None and row.expires_at <= now + AHEAD
+    ]
+    carried = taken_over_soon(session, grants=soon, now=now)
     found = []
     for account_id, rows in grants.items():
         before = 0
@@ -135,7 +146,8 @@ def losses(session: Session, *, account_ids: Sequence[int], now: datetime) -> li
                 continue
             days = (row.expires_at - now).total_seconds() / 86_400
             left = min(free, max(0, before - int(per_day.get(account_id, 0.0) * days)))
-            found.append(Loss(account_id=account_id, grant_id=row.grant_id, expires_at=row.expires_at, amount=left))
+            lost = max(0, left - carried.get((account_id, row.grant_id), 0))
+            found.append(Loss(account_id=account_id, grant_id=row.grant_id, expires_at=row.expires_at, amount=lost))
             before -= left  # what ends unspent leaves its place in the order to the next
     return found
 
@@ -155,20 +167,26 @@ def _paces(session: Session, *, account_ids: Sequence[int], now: datetime) -> di
 def end_chunk(session: Session, *, limit: int) -> tuple[int, int]:
     """Of one chunk of grants that have ended, who lost something is told; returns how many grants, and mails.
 
-    One whose end is not booked yet waits for that. Safe to run twice at once and to be killed.
+    One whose end is not booked yet waits for that, and the rest of a month for the next month, of which it may become
+    a part. Safe to run twice at once and to be killed.
     """
-    ended = session.execute(_ENDED, {"now": ledger.now(session), "limit": limit}).all()
+    now = ledger.now(session)
+    ended = session.execute(_ENDED, {"now": now, "patience": now - LATE_MONTH, "limit": limit}).all()
     if not ended:
         return 0, 0
-    account_ids = [row.account_id for row in ended]
-    lost = session.execute(_LOST, {"account_ids": account_ids, "grant_ids": [row.grant_id for row in ended]}).all()
+    grants = [(row.account_id, row.grant_id) for row in ended]
+    account_ids = [account_id for account_id, _grant_id in grants]
+    these = {"account_ids": account_ids, "grant_ids": [grant_id for _account_id, grant_id in grants]}
+    expired = session.execute(_EXPIRED, these).all()
+    carried = taken_over(session, grants=grants)
     people = {row.account_id: row.id for row in session.execute(_PEOPLE, {"account_ids": account_ids})}
     by_account: dict[int, list[list[int]]] = defaultdict(list)
-    for row in lost:
-        if row.account_id in people:
-            by_account[row.account_id].append([row.grant_id, row.expired])
-    for account_id, grants in by_account.items():
-        _put(session, "credits_expired", user_id=people[account_id], account_id=account_id, grants=grants)
+    for row in expired:
+        lost = row.expired - carried.get((row.account_id, row.grant_id), 0)
+        if row.account_id in people and lost > 0:
+            by_account[row.account_id].append([row.grant_id, lost])
+    for account_id, ones in by_account.items():
+        _put(session, "credits_expired", user_id=people[account_id], account_id=account_id, grants=ones)
     return len(ended), len(by_account)
 
 

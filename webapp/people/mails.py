@@ -1,5 +1,6 @@
 """What people are told by mail about their log-in, in their own language."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +11,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.config import Settings
-from webapp.i18n.locale import use_locale
+from webapp.i18n.locale import current_tag, text_direction, use_locale
 from webapp.people.password_reset import VALID_FOR, issue_token
 from webapp.people.user import User
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that is ready to go. `unsubscribe` is where one click stops mails of its kind."""
+    """A mail that is ready to go, as text and as HTML. `unsubscribe` is where one click stops mails of its kind."""
 
     to: str
     subject: str
     text: str
     locale: str
     unsubscribe: str | None = None
+    html: str | None = None
 
 
 def password_reset(session: Session, *, settings: Settings, email_key: str) -> Mail | None:
@@ -33,16 +35,13 @@ def password_reset(session: Session, *, settings: Settings, email_key: str) -> M
         return None
     token = issue_token(session, user_id=user.id)
     with use_locale(user.locale):
-        return Mail(
-            to=user.email,
+        return write_mail(
+            "password_reset",
+            user=user,
             subject=_("Choose a new password for Tallystick"),
-            text=render(
-                "mail/password_reset.txt",
-                name=user.name,
-                link=f"{settings.base_url}/reset-password/{token}",
-                minutes=int(VALID_FOR.total_seconds() // 60),
-            ),
-            locale=user.locale,
+            preheader=_("If it was not you, ignore this mail: your password stays as it is."),
+            link=f"{settings.base_url}/reset-password/{token}",
+            minutes=int(VALID_FOR.total_seconds() // 60),
         )
 
 
@@ -52,17 +51,44 @@ def password_changed(session: Session, *, settings: Settings, user_id: int) -> M
     if user is None:
         return None
     with use_locale(user.locale):
-        return Mail(
-            to=user.email,
+        return write_mail(
+            "password_changed",
+            user=user,
             subject=_("Your Tallystick password was changed"),
-            text=render("mail/password_changed.txt", name=user.name, link=f"{settings.base_url}/forgot-password"),
-            locale=user.locale,
+            preheader=_("If it was not you, choose a new password at once:"),
+            link=f"{settings.base_url}/forgot-password",
         )
 
 
-def render(template: str, **values: Any) -> str:
-    """The text of a mail; without what pages share, for a job has no request."""
-    return current_app.jinja_env.get_template(template).render(**values)
+def write_mail(
+    name: str, *, user: User, subject: str, preheader: str, unsubscribe: str | None = None, **values: Any
+) -> Mail:
+    """The mail of `templates/mail/<name>.txt` and `.html`, in the locale in use, with these values in both.
+
+    `preheader` is what an inbox shows beside the subject. Without what pages share, for a job has no request.
+    """
+    templates = current_app.jinja_env
+    given = values | {
+        "name": user.name,
+        "subject": subject,
+        "preheader": preheader,
+        "unsubscribe": unsubscribe,
+        "lang": current_tag(),
+        "direction": text_direction(),
+    }
+    return Mail(
+        to=user.email,
+        subject=subject,
+        text=_no_gaps(templates.get_template(f"mail/{name}.txt").render(given)),
+        html=templates.get_template(f"mail/{name}.html").render(given),
+        locale=user.locale,
+        unsubscribe=unsubscribe,
+    )
+
+
+def _no_gaps(text: str) -> str:
+    """Of many empty lines, which templates leave, one."""
+    return re.sub(r"\n\s*\n", "\n\n", text).strip() + "\n"
 
 
 # What the `mail` of an outbox row's args may name.
