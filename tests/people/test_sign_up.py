@@ -15,6 +15,7 @@ from tests.people.browser import PASSWORD, Browser, unique_email
 from webapp import clock, ledger
 from webapp.database import unit_of_work
 from webapp.people.email_address import BadEmail
+from webapp.people.first_credits import Terms
 from webapp.people.log_in import find_user
 from webapp.people.passwords import BadPassword
 from webapp.people.profile import BadName, BadTimeZone
@@ -47,7 +48,7 @@ def test_sign_up_opens_an_account_and_grants_the_welcome_credits_once(browser: B
 def test_no_credits_are_granted_where_none_are_configured(session: Session) -> None:
     user = sign_up(session, email=unique_email(), password=PASSWORD)
     assert ledger.balance(session, account_id=user.account_id).balance == 0
-    forever = sign_up(session, email=unique_email(), password=PASSWORD, credits=7)
+    forever = sign_up(session, email=unique_email(), password=PASSWORD, first=Terms(credits=7, days=None))
     [grant] = ledger.open_grants(session, account_id=forever.account_id)
     assert (grant.remaining, grant.expires_at) == (7, None)
 
@@ -60,7 +61,9 @@ def test_ten_simultaneous_sign_ups_make_one_person_with_one_grant(app: Flask, se
             try:
                 with unit_of_work() as own:
                     spelling = email.upper() if number % 2 else email
-                    return sign_up(own, email=spelling, password=PASSWORD, credits=100).external_id
+                    return sign_up(
+                        own, email=spelling, password=PASSWORD, first=Terms(credits=100, days=30)
+                    ).external_id
             except EmailTaken:
                 return "taken"
 
@@ -112,7 +115,7 @@ def test_a_refused_sign_up_writes_nothing(session: Session) -> None:
 
     before = rows()
     with pytest.raises(EmailTaken):
-        sign_up(session, email=email, password=PASSWORD, credits=5)
+        sign_up(session, email=email, password=PASSWORD, first=Terms(credits=5, days=None))
     for bad in (
         {"email": "nobody"},
         {"password": "short"},

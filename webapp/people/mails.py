@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from webapp.config import Settings
 from webapp.i18n.locale import current_tag, text_direction, use_locale
+from webapp.people.confirm_address import VALID_FOR as CONFIRM_WITHIN
+from webapp.people.confirm_address import make_token
 from webapp.people.password_reset import VALID_FOR, issue_token
 from webapp.people.user import User
 
@@ -60,6 +62,22 @@ def password_changed(session: Session, *, settings: Settings, user_id: int) -> M
         )
 
 
+def confirm_address(session: Session, *, settings: Settings, user_id: int) -> Mail | None:
+    """The mail with a link that confirms the address, valid from now; None when it is confirmed or nobody's."""
+    user = session.get(User, user_id)
+    if user is None or user.confirmed_at is not None:
+        return None
+    with use_locale(user.locale):
+        return write_mail(
+            "confirm_address",
+            user=user,
+            subject=_("Confirm your address for Tallystick"),
+            preheader=_("If you have no account with us, ignore this mail: somebody mistyped their address."),
+            link=f"{settings.base_url}/confirm-address/{make_token(user, secret_key=settings.secret_key)}",
+            days=CONFIRM_WITHIN.days,
+        )
+
+
 def write_mail(
     name: str, *, user: User, subject: str, preheader: str, unsubscribe: str | None = None, **values: Any
 ) -> Mail:
@@ -95,4 +113,5 @@ def _no_gaps(text: str) -> str:
 MAILS: dict[str, Callable[..., Mail | None]] = {
     "password_reset": password_reset,
     "password_changed": password_changed,
+    "confirm_address": confirm_address,
 }

@@ -2,13 +2,14 @@
 
 import base64
 import secrets
-from datetime import timedelta
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
+from webapp.people.confirm_address import request_confirmation
 from webapp.people.email_address import parse_email
+from webapp.people.first_credits import Terms, give, promise, waiting
 from webapp.people.passwords import hash_password
 from webapp.people.profile import check_name, check_time_zone
 from webapp.people.user import ROLES, User
@@ -16,14 +17,6 @@ from webapp.people.user import ROLES, User
 
 class EmailTaken(Exception):
     """There is already somebody with this address."""
-
-
-def N_(text: str) -> str:
-    """Marks a text for translators that is stored in English and translated when it is shown."""
-    return text
-
-
-SIGN_UP_GRANT = N_("Welcome credits")
 
 
 def sign_up(
@@ -35,12 +28,12 @@ def sign_up(
     locale: str = "en",
     time_zone: str = "UTC",
     role: str | None = None,
-    credits: int = 0,
-    credits_days: int | None = None,
+    first: Terms | None = None,
 ) -> User:
-    """There is a new person with an account of their own, holding `credits` that expire after `credits_days`.
+    """There is a new person with an account of their own, promised the `first` credits.
 
-    0 credits grant nothing, None days is never. `locale` is a BCP 47 tag that the site has. Raises EmailTaken,
+    They are there at once, or a mail is on its way by which the address is confirmed first. Nobody gets them who ever
+    had some under this address. `locale` is a BCP 47 tag that the site has. Raises EmailTaken,
     BadEmail, BadPassword, BadName, BadTimeZone; nothing was written then. Of simultaneous calls with one address,
     the first wins and the others wait for it, then raise EmailTaken.
     """
@@ -75,25 +68,20 @@ def sign_up(
         ).scalar_one_or_none()
         if user_id is None:
             raise EmailTaken
-        if credits > 0:
-            _grant_welcome(session, account=account, credits=credits, credits_days=credits_days)
-    return session.get_one(User, user_id)
+        user = session.get_one(User, user_id)
+        if first is not None:
+            _welcome(session, user=user, first=first)
+    return user
+
+
+def _welcome(session: Session, *, user: User, first: Terms) -> None:
+    promise(session, user=user, terms=first)
+    if not first.confirmed_only:
+        give(session, user=user)
+    elif waiting(session, user=user):
+        request_confirmation(session, user=user)
 
 
 def new_external_id() -> str:
     """What the product calls this person: `usr_` and 80 random bits in lower-case base32."""
     return "usr_" + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
-
-
-def _grant_welcome(session: Session, *, account: ledger.Account, credits: int, credits_days: int | None) -> None:
-    expires_at = None if credits_days is None else clock.now() + timedelta(days=credits_days)
-    ledger.grant(
-        session,
-        account_id=account.account_id,
-        amount=credits,
-        source="sign-up",
-        source_key=f"sign-up:{account.external_id}",
-        expires_at=expires_at,
-        description=SIGN_UP_GRANT,
-        actor="sign-up",
-    )

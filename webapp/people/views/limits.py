@@ -55,3 +55,5 @@ forgotten_by_network = limiter.limit("20/hour", key_func=network, methods=_posts
 forgotten_by_email = limiter.limit("5/hour", key_func=email, methods=_posts)
 resets_by_network = limiter.limit("30/hour", key_func=network, methods=_posts)
 password_changes = limiter.limit("10/minute;60/hour", key_func=who, methods=_posts)
+confirmations_by_network = limiter.limit("60/hour", key_func=network, methods=_posts)
+confirmation_mails = limiter.limit("5/hour", key_func=who, methods=_posts)

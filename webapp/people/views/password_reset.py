@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 
 from webapp.config import Settings
 from webapp.database import unit_of_work
+from webapp.people.first_credits import give
 from webapp.people.password_reset import LinkUnusable, is_usable, request_reset, reset_password
 from webapp.people.passwords import BadPassword
 from webapp.people.signed_in import forget_browser
@@ -55,7 +56,8 @@ def _mail_folder() -> str | None:
 def _reset(form: ResetPasswordForm, token: str) -> bool:
     try:
         with unit_of_work() as session:
-            reset_password(session, token=token, password=form.password.data)
+            user = reset_password(session, token=token, password=form.password.data)
+            give(session, user=user)  # who has this link has the address, too
     except BadPassword as error:
         form.refuse("password", password_message(error.reason))
         return False

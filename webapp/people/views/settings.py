@@ -8,8 +8,10 @@ from flask_login import current_user, login_required
 from webapp import ledger
 from webapp.database import unit_of_work
 from webapp.i18n.locale import languages
+from webapp.people.first_credits import waiting
 from webapp.people.profile import BadTimeZone, change_profile
 from webapp.people.views import people
+from webapp.people.views.confirm_address import mail_folder
 from webapp.people.views.forms import SettingsForm
 
 
@@ -19,6 +21,7 @@ def settings_page() -> ResponseReturnValue:
     """Name, language, time zone, and which credits go first where two lots expire together."""
     with unit_of_work() as session:
         account = ledger.get_account(session, account_id=current_user.account_id)
+        waiting_credits = waiting(session, user=current_user)
     form = SettingsForm(
         data={
             "name": current_user.name,
@@ -32,7 +35,8 @@ def settings_page() -> ResponseReturnValue:
     if form.validate_on_submit() and _save(form):
         flash(_("Your settings are saved."))
         return redirect("/settings", 303)
-    return render_template("people/settings.html", form=form), 422 if form.errors else 200
+    page = render_template("people/settings.html", form=form, waiting=waiting_credits, mail_folder=mail_folder())
+    return page, 422 if form.errors else 200
 
 
 def _save(form: SettingsForm) -> bool:

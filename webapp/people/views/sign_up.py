@@ -1,13 +1,13 @@
 """GET/POST /sign-up."""
 
-from flask import current_app, redirect, render_template, request
+from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.i18n.locale import current_tag
+from webapp.people.first_credits import terms_now
 from webapp.people.log_in import authenticate
 from webapp.people.next_page import safe_next
 from webapp.people.passwords import BadPassword
@@ -30,8 +30,9 @@ def sign_up_page() -> ResponseReturnValue:
     form = SignUpForm()
     if form.validate_on_submit() and _sign_up(form):
         return redirect(target or "/credits", 303)
-    settings: Settings = current_app.config["SETTINGS"]
-    page = render_template("people/sign_up.html", form=form, next_page=target, sign_up_credits=settings.sign_up_credits)
+    with unit_of_work() as session:
+        terms = terms_now(session)
+    page = render_template("people/sign_up.html", form=form, next_page=target, terms=terms)
     return page, 422 if form.errors else 200
 
 
@@ -40,7 +41,6 @@ def _sign_up(form: SignUpForm) -> bool:
 
     Who sends the form twice, or has forgotten that they have an account and types its password, is signed in.
     """
-    settings: Settings = current_app.config["SETTINGS"]
     try:
         with unit_of_work() as session:
             user = sign_up(
@@ -50,8 +50,7 @@ def _sign_up(form: SignUpForm) -> bool:
                 name=form.name.data or "",
                 locale=current_tag(),
                 time_zone=_time_zone(form.time_zone.data),
-                credits=settings.sign_up_credits,
-                credits_days=settings.sign_up_credits_days,
+                first=terms_now(session),
             )
             let_in(session, user=user, stay=False)
     except BadPassword as error:
