@@ -6,6 +6,7 @@ from webapp.commands import (
     account,
     api_key,
     campaign,
+    catalog,
     database,
     jobs,
     ledger,
@@ -38,6 +39,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(purchase.purchase_group)
     app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(campaign.campaign_group)
+    app.cli.add_command(catalog.catalog_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(usage.usage_group)
     app.cli.add_command(sandbox.sandbox_group)
