@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.billing.entitled import offer_all
+from tests.billing.plans import Member, make_member
 from tests.billing.shop import Buyer, Shop
 from tests.stripe_sandbox.conftest import serve
 from webapp.catalog.install import install_shipped_catalog
@@ -37,3 +39,20 @@ def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
 def buyer(shop: Shop) -> Buyer:
     """Somebody who has just signed up."""
     return shop.new_buyer()
+
+
+@pytest.fixture(scope="session")
+def plans(app: Flask) -> Flask:
+    """An application with the shipped plans and bigger ones."""
+    return offer_all(app)
+
+
+@pytest.fixture
+def alone(fresh_app: Flask) -> Flask:
+    """One whose clock may be moved: nobody else is in its database."""
+    return offer_all(fresh_app)
+
+
+@pytest.fixture
+def member(plans: Flask) -> Member:
+    return make_member(plans)

@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from jobs.move_time import move_time
+from tests.billing.entitled import take_free
 from tests.billing.plans import make_member
-from tests.billing.test_entitlements import take_free
 from tests.conftest import TestServers
 from tests.credits.member import Member
 from webapp import clock, ledger

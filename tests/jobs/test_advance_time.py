@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from jobs.advance_time import NotASandbox, advance_time
+from tests.billing.entitled import take_free
 from tests.billing.plans import Member, assert_ledger_sound, make_member
-from tests.billing.test_entitlements import take_free
 from tests.conftest import TestServers
 from webapp import clock, ledger
 from webapp.catalog.install import install_shipped_catalog

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from jobs import grant_campaigns
 from jobs.run_periodic import run_periodic
+from tests.billing.entitled import take_free
 from tests.billing.plans import assert_ledger_sound, make_member
-from tests.billing.test_entitlements import take_free
 from tests.jobs.test_grant_due import install_shipped_catalog
 from webapp import clock, ledger
 from webapp.catalog.campaign import BadCampaign, create_campaign
