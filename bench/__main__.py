@@ -8,6 +8,7 @@ from bench import report
 from bench.bulk import expiry, verification
 from bench.cases import WIDE_GRANTS, Case, build_accounts, http_case, sql_cases
 from bench.clients import FLOOR_TABLES
+from bench.granting import granting
 from bench.measure import Round, median_of, new_pool
 from bench.report import Line
 from bench.scans import sequential_scans
@@ -41,11 +42,17 @@ def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="append the result to docs/benchmarks.md")
-    parser.add_argument("--full", action="store_true", help=f"expire {FULL:,} grants and prove {FULL:,} entries")
+    parser.add_argument(
+        "--full", action="store_true", help=f"expire and grant {FULL:,} times, and prove {FULL:,} entries"
+    )
     parser.add_argument("--accounts", type=int)
     parser.add_argument("--entries", type=int, help="of the account with the long history")
     parser.add_argument("--wide-grants", type=int, default=WIDE_GRANTS, help="of each account with very many grants")
-    parser.add_argument("--bulk", type=int, help="how many grants expire, and how many entries are proven")
+    parser.add_argument(
+        "--bulk",
+        type=int,
+        help="how many grants expire, how many accounts are granted a month, how many entries are proven",
+    )
     parser.add_argument("--seconds", type=float, default=3, help="of each of the three rounds")
     return parser.parse_args()
 
@@ -72,7 +79,9 @@ def measure(*, accounts: int, entries: int, wide_grants: int, bulk: int, seconds
         note = note_on_scans(before, _scans(servers), servers=servers)
         print("expiring …", flush=True)
         expired = expiry(pool, servers, built.many, grants=bulk, seconds=seconds)
-    return [*lines_of(cases, found), *queued, *expired, *proof], note
+        print("granting …", flush=True)
+        granted = granting(pool, servers, built.many, accounts=bulk, seconds=seconds)
+    return [*lines_of(cases, found), *queued, *expired, *granted, *proof], note
 
 
 def _rounds(cases: list[Case]) -> dict[str, Round]:

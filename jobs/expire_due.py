@@ -3,6 +3,7 @@
 from time import monotonic
 
 from jobs.application import application
+from jobs.pace import paced
 from jobs.progress import count
 from webapp import ledger
 from webapp.database import retried
@@ -20,10 +21,11 @@ def expire_due() -> None:
     began = monotonic()
     with application().app_context():
         while monotonic() - began < LONGEST_SECONDS:
-            swept, booked = _book_chunk()
+            with paced():
+                swept, booked = _book_chunk()
+                count(chunks=1 if swept else 0, accounts=swept, entries=booked)
             if swept == 0:
                 break
-            count(chunks=1, accounts=swept, entries=booked)
 
 
 def expire_chunk() -> int:

@@ -5,6 +5,7 @@ from time import monotonic
 from flask import current_app
 
 from jobs.application import application
+from jobs.pace import paced
 from jobs.progress import count
 from webapp.billing.granting_due import grant_due as grant_some
 from webapp.config import Settings
@@ -24,10 +25,11 @@ def grant_due() -> None:
     began = monotonic()
     with application().app_context():
         while monotonic() - began < LONGEST_SECONDS:
-            done = grant_chunk()
+            with paced():
+                done = grant_chunk()
+                count(chunks=1 if done else 0, periods=done)
             if done == 0:
                 break
-            count(chunks=1, periods=done)
 
 
 def grant_chunk() -> int:

@@ -1,0 +1,218 @@
+"""What a month of everybody costs: very many accounts due a monthly grant, beside the bare statement for the same rows.
+
+Each account is on a free plan whose last month has just ended with credits left: they expire, the new month's credits
+come, a mail is on its way. With `carried` what was left is carried over, too.
+"""
+
+import time
+from array import array
+from datetime import timedelta
+from multiprocessing.pool import Pool
+from threading import Thread
+
+import psutil
+import psycopg
+from flask import Flask
+
+from bench.accounts import make_accounts, settle
+from bench.clients import SPEND, sql_client
+from bench.measure import Round, round_of, run_round
+from bench.report import Line
+from bench.servers import environment_of
+from jobs.grant_due import CHUNK, grant_chunk
+from jobs.pace import paced
+from webapp.config import Settings
+from webapp.embedded.servers import Servers
+
+BYSTANDERS = 2
+CREDITS = 1_000
+CARRIED = 400
+
+_ENTITLED = """
+INSERT INTO entitlements (user_id, account_id, external_id, mode, kind, plan, plan_name, credits_per_month, expiry,
+                          rollover_cap, grant_priority, anchor_at, time_zone, starts_at, next_period, next_at,
+                          created_at)
+SELECT account_id, account_id, external_id, 'sandbox', 'free', 'free', 'Free', %(credits)s, 'period', %(carried)s, 0,
+       moment - interval '1 month', 'UTC', moment - interval '1 month', 1, moment, moment - interval '1 month'
+FROM ledger.account_ids, (SELECT date_trunc('second', now() - interval '1 hour') AS moment) m
+WHERE account_id BETWEEN %(lowest)s AND %(highest)s
+"""
+_PERIODS = """
+INSERT INTO entitlement_periods (entitlement_id, number, account_id, starts_at, ends_at, credits, rollover_cap,
+                                 grant_id, cost_minor, granted_at)
+SELECT id, 0, account_id, anchor_at, next_at, credits_per_month, rollover_cap, 1, 0, anchor_at
+FROM entitlements WHERE account_id BETWEEN %(lowest)s AND %(highest)s
+"""
+# The first month's grant ends when the second month begins.
+_END = """
+UPDATE ledger.grants g SET expires_at = e.next_at, effective_at = e.anchor_at
+FROM entitlements e WHERE e.account_id = g.account_id AND g.account_id BETWEEN %(lowest)s AND %(highest)s
+"""
+_COPIED = ("ledger.accounts", "ledger.grants", "ledger.entries", "entitlements", "entitlement_periods", "outbox")
+# An entry has a hash of its content and of the one before; the bare statement has none to compute.
+_BARE = """
+WITH moved AS (
+    UPDATE bench.bare_entitlements SET next_period = next_period + 1, next_at = next_at + interval '1 month'
+    RETURNING *
+), ended AS (
+    UPDATE bench.bare_grants SET remaining = 0, open = false, expired = remaining RETURNING *
+), kept AS (
+    UPDATE bench.bare_accounts SET balance = {balance}, seq = seq + {written}, version = version + 2, booked_at = now(),
+           due_at = now() + interval '1 month', head = decode(repeat('00', 32), 'hex') RETURNING account_id
+), {carried}
+given AS (
+    INSERT INTO bench.bare_grants (account_id, grant_id, source, source_key, amount, remaining, effective_at,
+                                   expires_at, burn_rank, description, fingerprint, open)
+    SELECT account_id, 3, 'plan', 'grant:' || id || ':1', credits_per_month, credits_per_month, now(),
+           now() + interval '1 month', 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
+), expired AS (
+    INSERT INTO bench.bare_entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,
+                                    drawn_amounts, about_seq, description, actor, occurred_at, booked_at, hash)
+    SELECT account_id, 2, 'expire', -amount, 0, 0, ARRAY[grant_id], ARRAY[-amount], grant_id, description, 'ledger',
+           expires_at, now(), decode(repeat('00', 32), 'hex') FROM ended
+), granted AS (
+    INSERT INTO bench.bare_entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,
+                                    drawn_amounts, description, fingerprint, metadata, actor, occurred_at, booked_at,
+                                    hash)
+    SELECT account_id, 3, 'grant', credits_per_month, credits_per_month, 0, ARRAY[3], ARRAY[credits_per_month],
+           plan_name, decode(repeat('00', 32), 'hex'),
+           jsonb_build_object('plan', plan, 'entitlement', id, 'period', 1, 'cause', 'month'), 'plan', now(), now(),
+           decode(repeat('00', 32), 'hex') FROM moved
+), told AS (
+    INSERT INTO bench.bare_outbox (job, key, args, created_at, due_at, attempts)
+    SELECT 'send_mail', 'credits-granted:' || account_id || ':3', jsonb_build_object('mail', 'credits_granted',
+           'user_id', user_id, 'account_id', account_id, 'grants', jsonb_build_array(jsonb_build_array(3, 1000))),
+           now(), now(), 0 FROM moved
+)
+INSERT INTO bench.bare_entitlement_periods (entitlement_id, number, account_id, starts_at, ends_at, credits,
+                                            rollover_cap, grant_id, cost_minor, granted_at)
+SELECT id, 1, account_id, next_at - interval '1 month', next_at, credits_per_month, rollover_cap, 3, 0, now() FROM moved
+"""
+_CARRIED = """
+rolled AS (
+    INSERT INTO bench.bare_grants (account_id, grant_id, source, source_key, amount, remaining, effective_at,
+                                   expires_at, burn_rank, description, fingerprint, open)
+    SELECT account_id, 4, 'rollover', 'rollover:' || id || ':0', rollover_cap, rollover_cap, now(),
+           now() + interval '1 month', 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
+), noted AS (
+    INSERT INTO bench.bare_entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,
+                                    drawn_amounts, about_seq, description, fingerprint, actor, occurred_at, booked_at,
+                                    hash)
+    SELECT account_id, 4, 'grant', rollover_cap, credits_per_month + rollover_cap, 0, ARRAY[4], ARRAY[rollover_cap], 1,
+           plan_name, decode(repeat('00', 32), 'hex'), 'plan', now(), now(), decode(repeat('00', 32), 'hex') FROM moved
+), linked AS (
+    UPDATE bench.bare_entitlement_periods SET rolled_into = 4
+),
+"""
+
+
+def make_due(superuser_url: str, *, prefix: str, accounts: int, carried: int = 0) -> tuple[int, int]:
+    """So many accounts are due their second month; returns the lowest and the highest of their ids."""
+    lowest, highest = make_accounts(
+        superuser_url, prefix=prefix, accounts=accounts, grants=1, credits=CREDITS, expires_in=timedelta(hours=-1)
+    )
+    given = {"lowest": lowest, "highest": highest, "credits": CREDITS, "carried": carried}
+    with psycopg.connect(superuser_url) as connection:
+        for statement in (_ENTITLED, _PERIODS, _END):
+            connection.execute(statement.encode(), given)
+    return lowest, highest
+
+
+def granting(pool: Pool, servers: Servers, many: tuple[int, int], *, accounts: int, seconds: float) -> list[Line]:
+    """Lines about a month's grants of so many accounts, with and without rollover, and about spends beside them."""
+    lines = []
+    for carried in (0, CARRIED):
+        where = make_due(servers.superuser_url, prefix=f"month-{carried}-", accounts=accounts, carried=carried)
+        bare = Round(accounts / _run_bare(servers.superuser_url, where, carried=carried), 0, 0)
+        chunks, grown_mb = grant_all(servers)
+        whole = round_of(chunks, seconds=1)
+        rate = Round(accounts / (sum(chunks) / 1000), whole.p50_ms, whole.p99_ms)
+        what = "with what was left carried over, " if carried else ""
+        grown = f"; memory grew by {grown_mb:.0f} MB"
+        lines += [
+            Line(f"floor: one bare statement that writes the rows of a month for {accounts:,} accounts, {what}indexes",
+                 1, bare),
+            Line(f"`grant_due`, {accounts:,} accounts, {what}chunks of {CHUNK:,}; latencies of chunks{grown}", 1, rate,
+                 bare, "bare statement"),
+        ]  # fmt: skip
+    quiet, beside = _bystanders(pool, servers, many, seconds=seconds, accounts=max(accounts // 4, 50_000))
+    return [
+        *lines,
+        Line(f"`ledger.spend` on other accounts, {BYSTANDERS} clients, nobody grants", BYSTANDERS, quiet),
+        Line("the same beside `grant_due`, which rests after each chunk", BYSTANDERS, beside, quiet, "line above"),
+    ]
+
+
+def _run_bare(superuser_url: str, where: tuple[int, int], *, carried: int) -> float:
+    """Seconds that the bare statement takes on copies of the tables."""
+    lowest, highest = where
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS bench")
+        for table in _COPIED:
+            copy = f"bench.bare_{table.rpartition('.')[2]}"
+            connection.execute(
+                f"DROP TABLE IF EXISTS {copy}; CREATE TABLE {copy} (LIKE {table} INCLUDING ALL)".encode()
+            )
+            if table != "outbox":
+                overriding = "OVERRIDING SYSTEM VALUE" if table == "entitlements" else ""
+                connection.execute(
+                    f"INSERT INTO {copy} {overriding} SELECT * FROM {table}"
+                    f" WHERE account_id BETWEEN {lowest} AND {highest}".encode()
+                )
+        settle(superuser_url)
+        query = _BARE.format(
+            balance=CREDITS + carried, written=3 if carried else 2, carried=_CARRIED if carried else ""
+        )
+        began = time.time()
+        connection.execute(query.encode())
+        taken = time.time() - began
+        for table in _COPIED:
+            connection.execute(f"DROP TABLE bench.bare_{table.rpartition('.')[2]}".encode())
+    settle(superuser_url)
+    return taken
+
+
+def grant_all(servers: Servers, *, until: float | None = None) -> "tuple[array[float], float]":
+    """Grants as the job does, until nothing is due or that time has come; its rests are not counted.
+
+    Returns the milliseconds of each chunk, and by how many MB the memory grew from the fifth chunk to the last.
+    """
+    chunks = array("d")
+    first_mb = _resident_mb()
+    with _application(servers).app_context():
+        while until is None or time.time() < until:
+            with paced():
+                began = time.time()
+                done = grant_chunk()
+                taken = time.time() - began
+            if done == 0:
+                break
+            chunks.append(taken * 1000)
+            if len(chunks) == 5:
+                first_mb = _resident_mb()
+    return chunks, _resident_mb() - first_mb
+
+
+def _application(servers: Servers) -> Flask:
+    from webapp import create_app
+
+    return create_app(Settings.from_environment(environment_of(servers, port=8000)))
+
+
+def _resident_mb() -> float:
+    return float(psutil.Process().memory_info().rss) / 2**20
+
+
+def _bystanders(
+    pool: Pool, servers: Servers, many: tuple[int, int], *, seconds: float, accounts: int
+) -> tuple[Round, Round]:
+    """Spends on accounts that are not due: while nobody grants, and beside a job that has enough to do."""
+    make_due(servers.superuser_url, prefix="month-too-", accounts=accounts)
+    settle(servers.superuser_url)
+    clients = [(servers.database_url, SPEND, *many)] * BYSTANDERS
+    quiet = run_round(pool, sql_client, clients, seconds=seconds)
+    job = Thread(target=grant_all, args=(servers,), kwargs={"until": time.time() + seconds + 1.5})
+    job.start()
+    beside = run_round(pool, sql_client, clients, seconds=seconds)
+    job.join()
+    return quiet, beside
