@@ -18,10 +18,12 @@ from tests.billing.test_disputes import available, deliver_disputes, open_disput
 from tests.billing.test_refunding import ask, send
 from tests.billing.test_reversal_pages import handle_refunds, latest, text_of
 from webapp import ledger
+from webapp.billing.checkout import open_checkout, start_purchase
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.purchase import Purchase
 from webapp.billing.refund_quote import quote_refund
 from webapp.billing.refunding import ExceedsPayment
+from webapp.catalog.package import find_package
 from webapp.database import unit_of_work
 
 SIGN_UP = 100
@@ -199,6 +201,39 @@ def test_what_a_code_leaves_is_taxed(taxed: Shop, taxes: Callable[..., None]) ->
     buyer = taxed.new_buyer()
     purchase = bought_with(taxed, buyer, percent_off=50)
     assert (purchase.paid_minor, purchase.tax_minor, cost_of(taxed, purchase)) == (536, 86, 450)
+    taxed.assert_sound()
+
+
+def test_who_buys_without_being_a_user_is_taxed_and_has_no_card_kept(taxed: Shop, taxes: Callable[..., None]) -> None:
+    taxes(19)
+    user = taxed.new_buyer().user
+    with taxed.app.app_context(), unit_of_work() as session:
+        package = find_package(session, code="starter")
+        assert package is not None
+        purchase = start_purchase(
+            session,
+            package=package,
+            price_minor=900,
+            currency="EUR",
+            user_id=None,
+            account_id=user.account_id,
+            external_id=user.external_id,
+            intent="by-the-product",
+            mode="sandbox",
+            shown_name="Starter",
+            locale="en",
+            success_url="http://product.test/done",
+            cancel_url="http://product.test/left",
+        )
+        purchase_id = purchase.id
+        opened = open_checkout(session, purchase_id=purchase_id, email=None, base_url="http://x.test", tax=True)
+        session_id = opened.stripe_session_id or ""
+    made = taxed.stripe.v1.checkout.sessions.retrieve(session_id)
+    assert (made.customer, made.saved_payment_method_options) == (None, None)
+    taxed.press(session_id, "pay")
+    with taxed.app.app_context(), unit_of_work() as session:
+        settled = settle_purchase(session, purchase_id=purchase_id)
+        assert (settled.state, settled.paid_minor, settled.tax_minor) == ("fulfilled", 1_071, 171)
     taxed.assert_sound()
 
 
