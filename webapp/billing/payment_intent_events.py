@@ -40,7 +40,7 @@ def follow_payment_intent(session: Session, event: StripeEvent) -> Outcome | Non
 
 
 def follow_plan_payment(session: Session, *, payment_intent_id: str) -> Outcome | None:
-    """The subscription or the order of a plan that was paid by it stands as it stands at Stripe; None: there is none."""
+    """The subscription or order of a plan that was paid by it stands as it stands at Stripe; None: there is none."""
     invoice = find_invoice_by_payment(session, payment_intent_id=payment_intent_id)
     if invoice is not None:
         stripe_id = session.get_one(Subscription, invoice.subscription_id).stripe_subscription_id

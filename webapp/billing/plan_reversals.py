@@ -22,6 +22,7 @@ from webapp.billing.dispute import (
 )
 from webapp.billing.plan_grants import PeriodGrant, grants_paid_by, take_back_of_period
 from webapp.billing.plan_order import PlanOrder
+from webapp.billing.refund import keep_plan_refunds
 from webapp.billing.reversals import Reversals, fetch_reversals
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import find_invoice_by_payment
@@ -115,6 +116,7 @@ def stand_as_reversed(session: Session, *, row: PlanReversal, facts: Reversals) 
         )[0]
         for fact in facts.disputes
     ]
+    keep_plan_refunds(session, facts=facts.refunds, payment_intent_id=row.stripe_payment_intent_id)
     grants = _grants(session, row)
     for dispute in disputes:
         if dispute.state in FROZEN_STATES:

@@ -76,7 +76,9 @@ def _plan_offers(plans: Sequence[Plan], currency: str) -> list[PlanOffer]:
     found = []
     for plan in plans:
         price = plan.price_minor(currency)
-        if price is None or (plan.billed == "yearly" and plan.code.removesuffix("-yearly") in by_code):
+        monthly = by_code.get(plan.code.removesuffix("-yearly")) if plan.billed == "yearly" else None
+        shown_there = monthly is not None and monthly is not plan and monthly.price_minor(currency) is not None
+        if price is None or shown_there:
             continue
         yearly = by_code.get(f"{plan.code}-yearly")
         yearly_minor = yearly.price_minor(currency) if yearly is not None else None

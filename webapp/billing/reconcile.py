@@ -17,6 +17,8 @@ from webapp.billing.events import is_handled, look_at, replay_event
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.paid_at_stripe import PaidThing, list_paid_invoices, list_paid_sessions, list_undelivered_events
 from webapp.billing.plan_order import PlanOrder
+from webapp.billing.plan_refunding import plan_refund_key, send_plan_refund
+from webapp.billing.plan_reversals import PlanReversal
 from webapp.billing.purchase import Purchase, list_since, next_check
 from webapp.billing.refund import Refund
 from webapp.billing.refunding import outbox_key, send_refund
@@ -120,8 +122,15 @@ def _send_refunds() -> Iterator[Line]:
             .where(Refund.state == "new", Refund.created_at < clock.now() - FORGOTTEN, Purchase.mode == mode())
             .order_by(Refund.id)
         ).all()
-    for refund_id in waiting:
-        state, failure = retried(partial(_send_refund, refund_id=refund_id))
+        of_plans = session.scalars(
+            select(Refund.id)
+            .join(PlanReversal, PlanReversal.stripe_payment_intent_id == Refund.stripe_payment_intent_id)
+            .where(Refund.state == "new", Refund.created_at < clock.now() - FORGOTTEN, PlanReversal.mode == mode())
+            .order_by(Refund.id)
+        ).all()
+    sends = [*((_send_refund, one) for one in waiting), *((_send_plan_refund, one) for one in of_plans)]
+    for send, refund_id in sends:
+        state, failure = retried(partial(send, refund_id=refund_id))
         refused = state == "refused"
         what = f"refund {refund_id} was refused: {failure}" if refused else f"refund {refund_id} is {state} now"
         yield Line(outcome="parked" if refused else "repaired", what=what)
@@ -130,6 +139,12 @@ def _send_refunds() -> Iterator[Line]:
 def _send_refund(session: Session, refund_id: int) -> tuple[str, str | None]:
     refund = send_refund(session, refund_id=refund_id)
     outbox.finish(session, key=outbox_key(refund_id))
+    return refund.state, refund.failure
+
+
+def _send_plan_refund(session: Session, refund_id: int) -> tuple[str, str | None]:
+    refund = send_plan_refund(session, refund_id=refund_id)
+    outbox.finish(session, key=plan_refund_key(refund_id))
     return refund.state, refund.failure
 
 

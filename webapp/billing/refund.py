@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Refund(Base):
-    """Money given back for a purchase.
+    """Money given back for a purchase, or for the plan that `stripe_payment_intent_id` paid.
 
     `state`: new (Stripe has not answered yet), refused (Stripe said no; `failure` says why), or Stripe's own word:
     pending, requires_action, succeeded, failed, canceled. `intent` is None and `actor` "stripe" where it was made at
@@ -24,7 +24,8 @@ class Refund(Base):
     __tablename__ = "refunds"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    purchase_id: Mapped[int] = mapped_column(BigInteger)
+    purchase_id: Mapped[int | None] = mapped_column(BigInteger)
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(Text)
     intent: Mapped[str | None] = mapped_column(Text)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
@@ -47,6 +48,19 @@ def keep_refunds(session: Session, *, facts: Sequence[RefundFact], purchase_id: 
     kept = refunds_of(session, purchase_id=purchase_id)
     news = [_keep(session, kept, fact, purchase_id) for fact in facts]
     return any(news)
+
+
+def keep_plan_refunds(session: Session, *, facts: Sequence[RefundFact], payment_intent_id: str) -> None:
+    """Those of a plan's refunds that were asked for here stand as Stripe knows them now.
+
+    The caller holds the payment's lock.
+    """
+    query = select(Refund).where(Refund.stripe_payment_intent_id == payment_intent_id)
+    for refund in session.scalars(query, execution_options={"populate_existing": True}).all():
+        fact = next((each for each in facts if _is_it(refund, each)), None)
+        if fact is not None and _note(refund, fact):
+            log.info("refund_seen", refund=refund.id, payment=payment_intent_id, state=refund.state)
+    session.flush()
 
 
 def refunds_of(session: Session, *, purchase_id: int) -> list[Refund]:
@@ -75,13 +89,17 @@ def _keep(session: Session, kept: list[Refund], fact: RefundFact, purchase_id: i
         )
         session.add(refund)
         kept.append(refund)
-    before = (refund.stripe_refund_id, refund.state, refund.failure)
-    refund.stripe_refund_id, refund.state, refund.failure = fact.stripe_refund_id, fact.status, fact.failure
-    news = before != (refund.stripe_refund_id, refund.state, refund.failure)
+    news = _note(refund, fact)
     if news:
         session.flush()
         log.info("refund_seen", refund=refund.id, purchase=purchase_id, state=refund.state)
     return news
+
+
+def _note(refund: Refund, fact: RefundFact) -> bool:
+    before = (refund.stripe_refund_id, refund.state, refund.failure)
+    refund.stripe_refund_id, refund.state, refund.failure = fact.stripe_refund_id, fact.status, fact.failure
+    return before != (refund.stripe_refund_id, refund.state, refund.failure)
 
 
 def _is_it(refund: Refund, fact: RefundFact) -> bool:

@@ -105,6 +105,7 @@ def send_refund(session: Session, *, refund_id: int) -> Refund:
     refund = session.get_one(Refund, refund_id, populate_existing=True)
     if refund.state != "new":
         return refund
+    assert refund.purchase_id is not None, "send_plan_refund is for those of plans"
     purchase = session.get_one(Purchase, refund.purchase_id)
     refusal = None if _is_made(refund, purchase) else _make(refund, purchase)
     purchase = settle_purchase(session, purchase_id=refund.purchase_id, look_for=("refunds",))

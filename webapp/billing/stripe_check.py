@@ -31,6 +31,7 @@ _PROBES: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     ("Customers", "write", lambda: client().v1.customers.list(_ONE)),
     ("PaymentMethods", "write", lambda: client().v1.payment_methods.list(_ONE)),
     ("PaymentIntents", "read", lambda: client().v1.payment_intents.list(_ONE)),
+    ("SetupIntents", "read", lambda: client().v1.setup_intents.list(_ONE)),
     ("Charges and Refunds", "write", lambda: client().v1.refunds.list(_ONE)),
     ("Disputes", "read", lambda: client().v1.disputes.list(_ONE)),
     ("Subscriptions", "write", lambda: client().v1.subscriptions.list(_ONE)),

@@ -14,6 +14,7 @@ from webapp.commands import (
     ledger_rebuild,
     ledger_seal,
     people,
+    plan,
     purchase,
     rate_card,
     sandbox,
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
     ledger.ledger_group.add_command(ledger_seal.seal_command)
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(purchase.purchase_group)
+    app.cli.add_command(plan.plan_group)
     app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(campaign.campaign_group)
     app.cli.add_command(catalog.catalog_group)

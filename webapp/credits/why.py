@@ -65,6 +65,7 @@ class Why:
     next_entry: Entry | None
     carried_over: str
     rate_card_version: int | None
+    purchase_number: str | None
 
 
 @login_required
@@ -110,6 +111,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         paid=paid_words(session, entry),
         carried_over=carried_over_words(next_entry.amount) if next_entry is not None else "",
         rate_card_version=_version(entry.pricing),
+        purchase_number=_purchase_number(entry, draws),
     )
 
 
@@ -118,6 +120,13 @@ def _carried_over(session: Session, entry: Entry, draws: list[ledger.Draw]) -> E
     if entry.kind != "expire" or not draws:
         return None
     return carried_over_to(session, account_id=entry.account_id, grant_id=draws[0].grant.grant_id)
+
+
+def _purchase_number(entry: Entry, draws: list[ledger.Draw]) -> str | None:
+    """What the purchase is called when somebody asks about it; None for what was not bought."""
+    keys = [draw.grant.source_key or "" for draw in draws if draw.grant.source == "purchase"]
+    named = [key.removeprefix("purchase:") for key in keys if key.startswith("purchase:")]
+    return named[0] if named and entry.kind in ("purchase", "revoke", "restore") else None
 
 
 def _question(entry: Entry) -> str:
