@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_babel import gettext as _
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -60,7 +60,12 @@ def _url(value: str) -> str:
     return value
 
 
-WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_url)]
+_ADDRESS = (
+    "^https?://[A-Za-z0-9](([A-Za-z0-9-]|\\.[A-Za-z0-9]){0,200}[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/[!-\\[\\]-~]*)?$"
+)
+WebAddress = Annotated[
+    str, Field(max_length=2000, json_schema_extra={"format": "uri", "pattern": _ADDRESS}), AfterValidator(_url)
+]
 
 
 class CheckoutSessionRequest(Request):
@@ -68,6 +73,15 @@ class CheckoutSessionRequest(Request):
 
     `{CHECKOUT_SESSION_ID}` in `success_url` becomes Stripe's id of the session; nothing where there is nothing to pay.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+                for one, other in (("package", "plan"), ("plan", "package"))
+            ]
+        }
+    )
 
     account: ExternalId
     package: ShortText | None = None

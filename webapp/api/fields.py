@@ -15,6 +15,7 @@ MOST_CREDITS = 10**15
 MOST_METADATA_BYTES = 16 * 1024
 REFERS_TO = "x-schema"
 
+NO_NUL = "^[^\\u0000]*$"  # which PostgreSQL's text cannot hold
 EXTERNAL_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}", re.ASCII)
 
 
@@ -62,6 +63,6 @@ Credits = Annotated[int, Field(ge=1, le=MOST_CREDITS)]
 Quantity = Annotated[int, Field(ge=1, le=MOST_CREDITS)]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
-FeatureKey = Annotated[str, Field(min_length=1, max_length=100)]
-ShortText = Annotated[str, Field(min_length=1, max_length=255)]
-LongText = Annotated[str, Field(min_length=1, max_length=1000)]
+FeatureKey = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra={"pattern": NO_NUL})]
+ShortText = Annotated[str, Field(min_length=1, max_length=255, json_schema_extra={"pattern": NO_NUL})]
+LongText = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra={"pattern": NO_NUL})]

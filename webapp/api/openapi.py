@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from webapp.api.endpoint import Endpoint
-from webapp.api.fields import REFERS_TO
+from webapp.api.endpoint import LONGEST_KEY, Endpoint
+from webapp.api.fields import EXTERNAL_ID, NO_NUL, REFERS_TO
 from webapp.api.keys import SCOPES
 from webapp.api.problems import MIMETYPE
 from webapp.api.query import Parameter
@@ -39,6 +39,31 @@ _LIMITS = {
     "RateLimit-Remaining": {"description": "What is left of them in this minute.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until there are new ones.", "schema": {"type": "integer"}},
     "X-Request-Id": {"description": "The name of the request in our logs.", "schema": {"type": "string"}},
+}
+_NAMES = {
+    "external_id": {"type": "string", "pattern": f"^{EXTERNAL_ID.pattern}$"},
+    "entry": {"type": "string", "pattern": f"^{EXTERNAL_ID.pattern}:[1-9][0-9]{{0,17}}$"},
+    "hold": {"type": "string", "pattern": f"^{EXTERNAL_ID.pattern}:h[1-9][0-9]{{0,17}}$"},
+    "batch": {"type": "string", "format": "uuid"},
+}
+# Which calls go on from the answer of which, and what of it they take.
+_LINKS: dict[str, dict[str, dict[str, str]]] = {
+    "put_account": {
+        "get_account": {"external_id": "$response.body#/external_id"},
+        "list_entries": {"external_id": "$response.body#/external_id"},
+    },
+    "create_grant": {"get_entry": {"entry": "$response.body#/id"}},
+    "create_spend": {
+        "get_entry": {"entry": "$response.body#/id"},
+        "refund_spend": {"entry": "$response.body#/id"},
+    },
+    "create_hold": {
+        "get_hold": {"hold": "$response.body#/id"},
+        "capture_hold": {"hold": "$response.body#/id"},
+        "void_hold": {"hold": "$response.body#/id"},
+    },
+    "capture_hold": {"refund_spend": {"entry": "$response.body#/id"}},
+    "queue_usage": {"get_usage": {"batch": "$response.body#/batch"}},
 }
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM = {
@@ -139,7 +164,13 @@ def _success(one: Endpoint, status: int, schema: dict[str, Any]) -> dict[str, An
             **_LIMITS,
         },
         "content": {"application/json": {"schema": schema}},
+        **({"links": links} if (links := _links(one)) else {}),
     }
+
+
+def _links(one: Endpoint) -> dict[str, Any]:
+    followers = _LINKS.get(one.work.__name__, {})
+    return {name: {"operationId": name, "parameters": parameters} for name, parameters in followers.items()}
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -152,8 +183,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"<(\w+)>", path)
+        {"name": name, "in": "path", "required": True, "schema": _NAMES[name]} for name in re.findall(r"<(\w+)>", path)
     ]
 
 
@@ -167,6 +197,8 @@ def _query_parameter(parameter: Parameter) -> dict[str, Any]:
         schema["format"] = "date-time"
     elif parameter.kind == "choice":
         schema["enum"] = list(parameter.choices)
+    else:
+        schema.update(minLength=1, maxLength=255, pattern=NO_NUL)
     return {"name": parameter.name, "in": "query", "description": parameter.about, "schema": schema}
 
 
@@ -181,7 +213,7 @@ def _headers(one: Endpoint) -> list[dict[str, Any]]:
             "name": "Idempotency-Key",
             "in": "header",
             "required": True,
-            "description": "Your name for this request: sent again, it is answered again and done once.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "Your name for this request, printable: sent again, it is answered again and done once.",
+            "schema": {"type": "string", "pattern": f"^[!-~]([ -~]{{0,{LONGEST_KEY - 2}}}[!-~])?$"},
         }
     ]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from flask_babel import gettext as _
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
@@ -30,8 +30,26 @@ _MEASURED_OR_CHOSEN = {"type": "object", "additionalProperties": {"type": ["inte
 Dimensions = Annotated[dict[str, Any], Field(max_length=100), WithJsonSchema(_MEASURED_OR_CHOSEN)]
 
 
+def _either_feature_or_amount(schema: dict[str, Any], model: type["Priced"]) -> None:
+    """What `_too_much_or_missing` refuses, said in the document."""
+    nothing, is_text = {"type": "null"}, {"type": "string"}
+    feature = {"feature": is_text, "amount": nothing, **({"description": nothing} if model.says_what_for else {})}
+    by_feature = {"required": ["feature"], "properties": feature}
+    amount = {
+        "amount": {"type": "integer"},
+        "feature": nothing,
+        "dimensions": {"anyOf": [nothing, {"maxProperties": 0}]},
+        **({"description": is_text} if model.says_what_for else {}),
+    }
+    required = ["amount", "description"] if model.says_what_for else ["amount"]
+    by_amount = {"required": required, "properties": amount, "not": {"required": ["quantity"]}}
+    schema["oneOf"] = [by_feature, by_amount]
+
+
 class Priced(Request):
     """What to charge: a feature by the rate card, or an amount of credits."""
+
+    model_config = ConfigDict(json_schema_extra=_either_feature_or_amount)
 
     says_what_for: ClassVar[bool] = False  # an amount needs a description, and a feature is one
 
