@@ -42,7 +42,10 @@ BEGIN
         END IF;
         RETURN;
     END IF;
-    IF a.holds > 0 THEN
+    IF a.holds > 0 AND (
+        EXISTS (SELECT FROM ledger.holds WHERE account_id = p_account_id AND idempotency_key = p_idempotency_key)
+        OR EXISTS (SELECT FROM ledger.holds WHERE account_id = p_account_id AND closing_key = p_idempotency_key))
+    THEN
         PERFORM ledger.refuse_key_of_hold(p_account_id, p_idempotency_key);
     END IF;
     v_occurred_at := coalesce(p_occurred_at, v_now);
