@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import structlog
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from jobs.run_periodic import due_jobs, run_periodic
 from webapp import clock, ledger
@@ -20,6 +20,7 @@ from webapp.outbox import OutboxRow
 log = structlog.get_logger()
 
 STEP = timedelta(days=1)
+PATIENCE = text("SET LOCAL lock_timeout = '30s'")
 # What one job leads to may lead to another, but not for ever.
 MOST_ROUNDS = 20
 NEED_STRIPE = ("check_purchases", "check_plans", "reconcile_stripe")
@@ -43,6 +44,7 @@ def advance_time(*, by: timedelta) -> Iterator[datetime]:
     while by > timedelta(0):
         step = min(by, STEP)
         with unit_of_work() as session:
+            session.execute(PATIENCE)  # the demo may be made in this moment, and holds the clock meanwhile
             moment = ledger.advance_clock(session, by=step)
         clock.follow(db.session(), movable=True, at_once=True)
         db.session.rollback()

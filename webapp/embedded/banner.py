@@ -9,7 +9,7 @@ def banner(settings: Settings, *, seconds: float) -> str:
     rows = [("Tallystick runs at", settings.base_url)]
     if settings.sandbox:
         rows += [
-            ("Sign in as", "ada@example.com, free@example.com or admin@example.com"),
+            ("Sign in as", "ada@, free@, lifetime@ or admin@example.com"),
             ("Password", "tallystick-demo"),
             ("API key", f"tsk_sandbox_demo   see {settings.base_url}/api/docs"),
         ]
