@@ -1,6 +1,7 @@
 """`flask stripe check`: what is configured is looked at, and nothing is changed."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,9 @@ def test_while_stripe_is_away_nothing_is_claimed(shop: Shop) -> None:
 def test_the_sandbox_needs_no_endpoint(sandbox_shop: Shop) -> None:
     code, said = check(sandbox_shop)
     assert (code, "sandbox mode" in said, "the sandbox sends every event" in said) == (0, True, True), said
+
+
+def test_the_operator_s_guide_names_every_event_and_permission() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operator.md").read_text(encoding="utf-8")
+    assert [type for type in EVENT_TYPES if f"`{type}`" not in guide] == []
+    assert [name for name, _access in PERMISSIONS if name not in guide] == []
