@@ -79,9 +79,10 @@ def running_stretch(session: Session, *, subscription: Subscription, now: dateti
 def preview_change(
     session: Session, *, subscription: Subscription, plan: Plan, moment: datetime | None = None
 ) -> Change:
-    """What changing to `plan` would do at `moment` (now, by default). Changes nothing of ours.
+    """What changing to `plan` would do at `moment` (now, by default). The plan has its price at Stripe then.
 
-    Stripe is asked what a change at once costs. Raises SamePlan, NotChangeable, PaymentsUnavailable.
+    Commit before `change_plan`. Stripe is asked what a change at once costs. Raises SamePlan, NotChangeable,
+    PaymentsUnavailable.
     """
     now = ledger.now(session).replace(microsecond=0)
     moment = moment or now
@@ -96,6 +97,10 @@ def preview_change(
     if plan.code == stretch.plan and plan.code == subscription.plan and subscription.pending_plan is None:
         raise SamePlan(plan.code)
     way = way_to(stretch, plan)
+    if plan.kind != "free":  # Known for good before it is subscribed to, or a kill would leave a price of nobody's.
+        ensure_price(
+            session, plan=plan, price_minor=price_minor, currency=subscription.currency, mode=subscription.mode
+        )
     due_minor = credits_now = 0
     if way == NOW:
         credits_now = _credits_now(session, stretch, plan, moment)

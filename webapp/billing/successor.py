@@ -16,8 +16,8 @@ from webapp.catalog.plan import Plan
 def begin_successor(session: Session, *, subscription_id: int) -> None:
     """The plan that was to follow an ended subscription has begun, once: a free one, or a subscription of its own.
 
-    Stripe is asked under a key that names the ended one, so that a repetition gets the same subscription. It is paid
-    by the same payment method; where the bank refuses, it waits for a payment. Raises PaymentsUnavailable.
+    Stripe is asked under a key, and with a name, that tell which one it follows: a repetition finds what was made. It
+    is paid by the same payment method; where the bank refuses, it waits for a payment. Raises PaymentsUnavailable.
     """
     ended = session.get_one(Subscription, subscription_id)
     if ended.pending_plan is None or ended.successor_id is not None or not ended.has_ended:
@@ -43,12 +43,29 @@ def begin_successor(session: Session, *, subscription_id: int) -> None:
     }
     if ended.stripe_payment_method_id is not None:
         params["default_payment_method"] = ended.stripe_payment_method_id
+    stripe_id = _made_before(ended) or _make(ended, params)
+    follow_subscription(session, stripe_id=stripe_id)
+    locked = find_subscription(session, stripe_id=ended.stripe_subscription_id, lock=True)
+    assert locked is not None
+    locked.successor_id = stripe_id
+
+
+def _made_before(ended: Subscription) -> str | None:
+    """The one that was asked for already, and whose answer never reached us: Stripe keeps its key for a day only."""
+    with calling("list subscriptions"):
+        found = client().v1.subscriptions.list(
+            params={"customer": ended.stripe_customer_id, "status": "all", "limit": 100}
+        )
+    for one in found.data:
+        if one.metadata and "after" in one.metadata and one.metadata["after"] == ended.stripe_subscription_id:
+            return one.id
+    return None
+
+
+def _make(ended: Subscription, params: dict[str, Any]) -> str:
     with calling("create subscription"):
         made = client().v1.subscriptions.create(
             params=params,  # type: ignore[arg-type]
             options={"idempotency_key": f"after:{ended.stripe_subscription_id}"},
         )
-    follow_subscription(session, stripe_id=made.id)
-    locked = find_subscription(session, stripe_id=ended.stripe_subscription_id, lock=True)
-    assert locked is not None
-    locked.successor_id = made.id
+    return made.id
