@@ -125,3 +125,19 @@ def test_without_redis_the_answer_comes_from_sql(member: Member, monkeypatch: py
     response = member.get("/credits/balance?v=x&a=y")
     assert root(response.text)["data-available"] == "3"
     live.publish([member.account_id])
+
+
+def test_very_many_accounts_are_published_in_a_few_commands(member: Member, redis: Redis) -> None:
+    """As a job does that has written to all of them; each mark is a new one."""
+    from webapp.credits import live
+
+    ids = [member.account_id, *range(10**12, 10**12 + 2_500)]
+    keys = [live._mark_key(ids[0]), live._mark_key(ids[-1])]
+    with member.app.app_context():
+        live.publish(ids)
+        before = redis.mget(keys)
+        live.publish(ids)
+    after = redis.mget(keys)
+    assert None not in before
+    assert set(before).isdisjoint(after)
+    assert 0 < redis.ttl(keys[1]) <= 60
