@@ -24,7 +24,7 @@ def advance_clock(session: Session, *, by: timedelta) -> datetime:
 
 
 def turn_back(session: Session, *, to: datetime | None) -> datetime:
-    """In this database transaction, and for nobody else, it is `to` from now on; returns the time. In sandbox mode only.
+    """In this database transaction, and for nobody else, it is `to` from now on; returns the time. Sandbox only.
 
     None is the present, to which time has to be led back before the commit, or that fails. Time goes on meanwhile.
     Locks the clock's row, so that nobody moves it, until the transaction ends. Raises InvalidRequest when `to` lies in
