@@ -73,7 +73,10 @@ def test_credits_whose_payment_is_not_paid_are_reported_and_stay(shop: Shop, buy
     assert buyer.bought() == [500]
     result = run(shop.app, "stripe", "reconcile", "--since", "10m")
     assert result.exit_code == 1
-    assert f"parked    purchase {purchase.id} (its credits are granted): amount in total: 1 instead of 900" in result.output
+    assert (
+        f"parked    purchase {purchase.id} (its credits are granted): amount in total: 1 instead of 900"
+        in result.output
+    )
     as_owner(shop, """data = data || '{"payment_status": "paid", "amount_total": 900}'""", session_id)
     assert about(report(shop), f"purchase {purchase.id} ") == ["repaired"]
     assert shop.purchase(purchase.id).reason is None
