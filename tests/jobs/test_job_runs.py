@@ -1,5 +1,6 @@
 """What periodic jobs did is kept, and can be asked for."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -118,3 +119,27 @@ def test_the_commands_say_what_ran_and_what_is_next(fresh_app: Flask) -> None:
     unknown = runner.invoke(args=["jobs", "run", "nonsense"])
     assert unknown.exit_code == 1
     assert "There is no job 'nonsense'" in unknown.output
+
+
+def test_the_list_fits_a_terminal_of_eighty_columns(fresh_app: Flask) -> None:
+    runner = fresh_app.test_cli_runner()
+    with fresh_app.app_context(), unit_of_work() as session:
+        for name, counts, error in (
+            ("verify_ledger", {"grants": 1_234_567, "entries": 12_345_678, "accounts": 123_456}, None),
+            ("reconcile_stripe", {}, "PaymentsUnavailable: list checkout sessions: " + "no route to that host, " * 5),
+            ("tidy_outbox", {}, None),
+        ):
+            end_run(session, run_id=begin_run(session, name=name), counts=counts, error=error)
+        begin_run(session, name="seal_ledger")
+    lines = runner.invoke(args=["jobs", "list"]).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["job", "every", "last", "run", "(UTC)", "took", "next", "outcome"]
+    by_name = {line.split()[0]: line for line in lines if not line.startswith(" ")}
+    assert by_name["verify_ledger"].split()[1] == "1d"
+    assert re.search(r" \d+\.\d s +in (1 d|23 h) ", by_name["verify_ledger"])
+    assert by_name["tidy_outbox"].endswith("nothing to do")
+    assert " never " in by_name["expire_due"]
+    assert " now " in by_name["expire_due"]
+    words = "".join("".join(lines).split())  # what is too long for its column goes on below itself
+    for told in ("12,345,678entries,123,456accounts", "failed:PaymentsUnavailable:list", "running,orkilled"):
+        assert told in words

@@ -1,11 +1,16 @@
 """`flask jobs …`: the periodic jobs by hand, and what they did."""
 
+import math
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import click
 from flask.cli import AppGroup
 
+from webapp import clock
 from webapp.database import unit_of_work
 from webapp.job_runs import JobRun, last_runs
 
@@ -55,14 +60,24 @@ def list_jobs() -> None:
 
     with unit_of_work() as session:
         last = last_runs(session, names=[periodic.name for periodic in SCHEDULE])
-        rows = [("job", "every", "last run (UTC)", "took", "next (UTC)", "outcome")]
+        rows = [("job", "every", "last run (UTC)", "took", "next", "outcome")]
         for periodic in SCHEDULE:
             ran = last.get(periodic.name)
-            due_at = _moment(next_run_at(periodic, ran)) if ran else "now"
-            rows.append((periodic.name, _every(periodic.every_seconds), *_ran(ran), due_at, _outcome(ran)))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            due = _until(next_run_at(periodic, ran)) if ran else "now"
+            rows.append((periodic.name, _every(periodic.every_seconds), *_ran(ran), due, _outcome(ran)))
+    for line in _table(rows, width=max(80, shutil.get_terminal_size().columns)):
+        click.echo(line)
+
+
+def _table(rows: Sequence[Sequence[str]], *, width: int) -> Iterator[str]:
+    """The rows in columns; the last column goes on below itself where it is too long for `width`."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    left = sum(widths) + 2 * len(widths)
+    for *cells, last in rows:
+        start = "".join(cell.ljust(size + 2) for cell, size in zip(cells, widths, strict=True))
+        parts = textwrap.wrap(last, max(16, width - left), break_on_hyphens=False) or [""]
+        yield (start + parts[0]).rstrip()
+        yield from (" " * left + part for part in parts[1:])
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -71,6 +86,14 @@ def _counted(counts: dict[str, int]) -> str:
 
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _until(moment: datetime) -> str:
+    seconds = math.ceil((moment - clock.now()).total_seconds())
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        if seconds >= length:
+            return f"in {seconds // length} {unit}"
+    return "now"
 
 
 def _every(seconds: int) -> str:
