@@ -1,5 +1,6 @@
 """What an operator types."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -56,12 +57,14 @@ def test_reconcile_says_when_stripe_is_away(shop: Shop, make_app: object, server
 
 
 def test_the_clock_is_moved_in_sandbox_mode(fresh_app: Flask) -> None:
+    began = time.monotonic()
     with fresh_app.app_context(), unit_of_work() as session:
         before = ledger.now(session)
     for duration in ("31d", "2h", "15m", "90s"):
         assert run(fresh_app, "sandbox", "advance", duration).exit_code == 0
     with fresh_app.app_context(), unit_of_work() as session:
-        assert (ledger.now(session) - before).total_seconds() == pytest.approx(31 * 86400 + 7200 + 900 + 90, abs=60)
+        passed = (ledger.now(session) - before).total_seconds() - (31 * 86400 + 7200 + 900 + 90)
+    assert -1 < passed < time.monotonic() - began + 1, "beside what the commands took themselves"
     with fresh_app.app_context():
         from webapp import clock
         from webapp.extensions import db
