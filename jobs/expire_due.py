@@ -23,9 +23,9 @@ def expire_due() -> None:
         while monotonic() - began < LONGEST_SECONDS:
             with paced():
                 swept, booked = _book_chunk()
-                count(chunks=1 if swept else 0, accounts=swept, entries=booked)
             if swept == 0:
                 break
+            count(chunks=1, accounts=swept, entries=booked)
 
 
 def expire_chunk() -> int:

@@ -27,9 +27,9 @@ def grant_due() -> None:
         while monotonic() - began < LONGEST_SECONDS:
             with paced():
                 done = grant_chunk()
-                count(chunks=1 if done else 0, periods=done)
             if done == 0:
                 break
+            count(chunks=1, periods=done)
 
 
 def grant_chunk() -> int:

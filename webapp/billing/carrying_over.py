@@ -126,17 +126,24 @@ class NewPeriod:
     ends_at: datetime
 
 
+# Where nothing can be carried over, as in plans without rollover, no row is worth fetching.
 _AROUND = text("""
-SELECT r.place, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id, p.rolled_into
-FROM unnest(CAST(:entitlements AS bigint[]), CAST(:subscriptions AS bigint[]), CAST(:numbers AS integer[]),
-            CAST(:since AS timestamptz[])) WITH ORDINALITY r (entitlement_id, subscription_id, number, since, place)
-CROSS JOIN LATERAL (
-    SELECT * FROM entitlement_periods e
-    WHERE r.subscription_id IS NULL AND e.entitlement_id = r.entitlement_id AND e.ends_at > r.since
-    UNION ALL
-    SELECT * FROM entitlement_periods s WHERE s.subscription_id = r.subscription_id AND s.ends_at > r.since
-) p
-WHERE (p.entitlement_id, p.number) <> (r.entitlement_id, r.number)
+SELECT * FROM (
+    SELECT r.place, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id, p.rolled_into,
+           bool_or(p.starts_at >= r.ends_at
+                   OR p.rollover_cap > 0 AND p.grant_id IS NOT NULL AND p.rolled_into IS NULL) OVER line AS matters
+    FROM unnest(CAST(:entitlements AS bigint[]), CAST(:subscriptions AS bigint[]), CAST(:numbers AS integer[]),
+                CAST(:since AS timestamptz[]), CAST(:ends AS timestamptz[]))
+         WITH ORDINALITY r (entitlement_id, subscription_id, number, since, ends_at, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM entitlement_periods e
+        WHERE r.subscription_id IS NULL AND e.entitlement_id = r.entitlement_id AND e.ends_at > r.since
+        UNION ALL
+        SELECT * FROM entitlement_periods s WHERE s.subscription_id = r.subscription_id AND s.ends_at > r.since
+    ) p
+    WHERE (p.entitlement_id, p.number) <> (r.entitlement_id, r.number)
+    WINDOW line AS (PARTITION BY r.place)
+) q WHERE q.matters
 """)
 _KEEP = text("""
 UPDATE entitlement_periods p SET rolled_into = u.seq
@@ -167,13 +174,14 @@ def carry_over_around_all(session: Session, *, rows: Sequence[NewPeriod], actor:
 
 
 def _around(session: Session, rows: Sequence[NewPeriod]) -> list[list[Row[Any]]]:
-    """Of each period the others of its line that ended in the month before it, or later."""
+    """Of each period the others of its line that ended in the month before it, or later; none where none matters."""
     found: list[list[Row[Any]]] = [[] for _ in rows]
     given = {
         "entitlements": array_text([row.entitlement_id for row in rows]),
         "subscriptions": array_text([row.subscription_id for row in rows]),
         "numbers": array_text([row.number for row in rows]),
         "since": array_text([row.starts_at - _LONGEST_MONTH for row in rows]),
+        "ends": array_text([row.ends_at for row in rows]),
     }
     for other in session.execute(_AROUND, given):
         found[other.place - 1].append(other)

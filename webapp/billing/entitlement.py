@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Identity, Integer, Text, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Identity, Integer, Row, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.catalog.periods import Period, period, period_start
@@ -61,19 +61,20 @@ class Entitlement(Base):
     def set_next(self, number: int) -> None:
         """The calendar grants period `number` next, at its start; never where it isn't paid or begins too late."""
         self.next_period = number
-        self.next_at = self.granted_at(number, period_start(self.anchor_at, number, self.time_zone))
-
-    def granted_at(self, number: int, starts_at: datetime) -> datetime | None:
-        """When the calendar grants period `number`, which begins at `starts_at`; None where it does not."""
-        paid = self.paid_periods is None or number < self.paid_periods
-        lasts = self.ends_at is None or starts_at < self.ends_at
-        return starts_at if self.kind != "monthly" and paid and lasts else None
+        self.next_at = granted_at(self, number, period_start(self.anchor_at, number, self.time_zone))
 
     def end(self, moment: datetime) -> None:
         """It ends at `moment`; what was granted until then stays. One that ends sooner stays as it is."""
         if self.ends_at is None or moment < self.ends_at:
             self.ends_at = max(moment, self.starts_at)
         self.set_next(self.next_period)
+
+
+def granted_at(entitlement: Entitlement | Row[Any], number: int, starts_at: datetime) -> datetime | None:
+    """When the calendar grants period `number`, which begins at `starts_at`; None where it does not."""
+    paid = entitlement.paid_periods is None or number < entitlement.paid_periods
+    lasts = entitlement.ends_at is None or starts_at < entitlement.ends_at
+    return starts_at if entitlement.kind != "monthly" and paid and lasts else None
 
 
 class EntitlementPeriod(Base):

@@ -1,8 +1,10 @@
 """What the calendar grants: free plans, plans for life, and years that are paid out by the month."""
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from webapp import ledger
@@ -16,46 +18,53 @@ MOST_PERIODS = 60
 CATCH_UP = ("all", "latest")
 
 
-def due_entitlements(session: Session, *, now: datetime, limit: int) -> list[Entitlement]:
-    """Entitlements whose next period has begun, locked, the longest due first; others' locks are left to them."""
-    return list(
-        session.scalars(
-            select(Entitlement)
-            .where(Entitlement.next_at <= now, Entitlement.paused.is_(False))
-            .order_by(Entitlement.next_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
-        )
+def due_entitlements(session: Session, *, now: datetime, limit: int, but: Collection[int] = ()) -> list[Row[Any]]:
+    """Entitlements whose next period has begun, locked, the longest due first; others' locks are left to them.
+
+    Rows and not objects, because there are many; `but` are ids to be left out.
+    """
+    table = Entitlement.__table__
+    query = (
+        select(*table.columns)
+        .where(table.c.next_at <= now, table.c.paused.is_(False))
+        .order_by(table.c.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
+    if but:
+        query = query.where(table.c.id.not_in(but))
+    return list(session.execute(query))
 
 
 def grant_due(session: Session, *, limit: int, catch_up: str = "all") -> int:
-    """Up to `limit` due entitlements have their next period, or their next ones; returns how many periods are done.
+    """Up to `limit` periods of due entitlements are done, the longest due first; returns how many.
 
     Every missed period is granted, each with its own expiry: what would have expired by now is granted and expired.
     With `catch_up` latest, periods of free plans that are over by now are done without credits; what was paid for is
-    granted all the same. Who has missed many has the rest with the next chunk: 0 says that nothing is due any more,
-    or that what is due was refused, which the log says. Safe to run twice at once and to be killed: a period is
-    granted once.
+    granted all the same. What is left over is for the next chunk: 0 says that nothing is due any more, or that what
+    is due was refused, which the log says. Safe to run twice at once and to be killed: a period is granted once.
     """
     now = ledger.now(session)
-    waiting = due_entitlements(session, now=now, limit=limit)
+    session.flush()
     periods = 0
-    while waiting and periods < limit:
-        turn, others = _one_of_each_account(waiting)
-        done = grant_next_of_all(session, entitlements=turn, skip=catch_up == "latest", now=now)
-        periods += len(done)
-        waiting = [one for one in done if one.next_at is not None and one.next_at <= now] + others
-        waiting.sort(key=lambda one: one.next_at or now)
+    refused: set[int] = set()
+    while periods < limit:
+        due = due_entitlements(session, now=now, limit=limit - periods, but=refused)
+        if not due:
+            break
+        outcome = grant_next_of_all(session, entitlements=_one_of_each_account(due), skip=catch_up == "latest", now=now)
+        periods += len(outcome.done)
+        refused |= outcome.refused
+    session.expire_all()  # what was loaded before is older than what was written here
     return periods
 
 
-def _one_of_each_account(waiting: list[Entitlement]) -> tuple[list[Entitlement], list[Entitlement]]:
-    """The first of each account, by the ids of the accounts, in whose order they are locked; and all others."""
-    turn: dict[int, Entitlement] = {}
-    others = [one for one in waiting if turn.setdefault(one.account_id, one) is not one]
-    return sorted(turn.values(), key=lambda one: one.account_id), others
+def _one_of_each_account(due: list[Row[Any]]) -> list[Row[Any]]:
+    """The first of each account, by the ids of the accounts, in whose order they are locked. Others come later."""
+    turn: dict[int, Row[Any]] = {}
+    for one in due:
+        turn.setdefault(one.account_id, one)
+    return sorted(turn.values(), key=lambda one: int(one.account_id))
 
 
 def grant_until(session: Session, *, entitlement: Entitlement, now: datetime) -> int:

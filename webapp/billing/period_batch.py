@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from webapp import ledger, outbox
 from webapp.billing.carrying_over import NewPeriod, carry_over_around_all
-from webapp.billing.entitlement import Entitlement, EntitlementPayment
+from webapp.billing.entitlement import EntitlementPayment, granted_at
 from webapp.billing.period_grant import grant_terms, mail_about, share_of_life
 from webapp.billing.plan_order import PlanOrder
-from webapp.billing.plan_reversals import PlanReversal, follow_up
+from webapp.billing.plan_reversals import follow_up
 from webapp.billing.stripe_api import mode
-from webapp.catalog.periods import Period
+from webapp.catalog.periods import Period, period_start
 from webapp.ledger.array_text import array_text
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ ACTOR = "plan"
 class _Due:
     """One entitlement's next period, and what becomes of it: `grant_id` when it was given something."""
 
-    entitlement: Entitlement
+    entitlement: Any
     period: Period
     credits: int
     cost_minor: int = 0
@@ -37,14 +37,20 @@ class _Due:
     refused: bool = False
 
 
-def grant_next_of_all(
-    session: Session, *, entitlements: Sequence[Entitlement], skip: bool, now: datetime
-) -> list[Entitlement]:
-    """The next period of each has its credits, and the one after it is next; returns those of which that is true.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Entitlements by their ids: whose period is done, and whose the ledger refused."""
 
-    The entitlements are locked by the caller and of different accounts. With `skip`, a period of a free plan that is
-    over by `now` is done without credits. What the ledger refuses is logged and stays due, and harms no other. Locks
-    the accounts in the order of their ids.
+    done: set[int]
+    refused: set[int]
+
+
+def grant_next_of_all(session: Session, *, entitlements: Sequence[Row[Any]], skip: bool, now: datetime) -> Outcome:
+    """The next period of each has its credits, and the one after it is next.
+
+    The entitlements are rows of their table, locked by the caller and of different accounts. With `skip`, a period
+    of a free plan that is over by `now` is done without credits. What the ledger refuses is logged and stays due, and
+    harms no other. Locks the accounts in the order of their ids.
     """
     due = [_next_of(one, skip=skip, now=now) for one in entitlements]
     fresh = _without_known(session, due)
@@ -59,13 +65,16 @@ def grant_next_of_all(
         _follow_up(session, fresh)
     done = [one for one in due if not one.refused]
     _set_next(session, done)
-    return [one.entitlement for one in done]
+    return Outcome(
+        done={one.entitlement.id for one in done}, refused={one.entitlement.id for one in due if one.refused}
+    )
 
 
-def _next_of(entitlement: Entitlement, *, skip: bool, now: datetime) -> _Due:
-    period = entitlement.period(entitlement.next_period)
-    passed_over = skip and entitlement.kind == "free" and period.ends_at <= now
-    return _Due(entitlement=entitlement, period=period, credits=0 if passed_over else entitlement.credits_per_month)
+def _next_of(entitlement: Row[Any], *, skip: bool, now: datetime) -> _Due:
+    ends_at = period_start(entitlement.anchor_at, entitlement.next_period + 1, entitlement.time_zone)
+    found = Period(number=entitlement.next_period, starts_at=entitlement.next_at, ends_at=ends_at)
+    passed_over = skip and entitlement.kind == "free" and found.ends_at <= now
+    return _Due(entitlement=entitlement, period=found, credits=0 if passed_over else entitlement.credits_per_month)
 
 
 _KNOWN = text("""
@@ -120,12 +129,12 @@ def _grant(session: Session, due: Sequence[_Due], *, now: datetime) -> None:
         )
         for one in giving
     ]
-    for one, outcome in zip(giving, ledger.grant_many(session, items=items), strict=True):
+    for one, outcome in zip(giving, ledger.grant_ids_of_many(session, items=items), strict=True):
         if isinstance(outcome, ledger.LedgerRefusal):
             one.refused = True
             log.error("period_refused", entitlement=one.entitlement.id, period=one.period.number, reason=str(outcome))
         else:
-            one.grant_id = outcome.entry.seq
+            one.grant_id = outcome
 
 
 _INSERT = text("""
@@ -176,16 +185,16 @@ def _tell(session: Session, due: Sequence[_Due], *, now: datetime) -> None:
     outbox.put_many(session, job="send_mail", rows=[mail for mail in told if mail is not None])
 
 
+_REVERSED = text("""
+SELECT DISTINCT account_id FROM plan_reversals
+WHERE account_id = ANY (CAST(:accounts AS bigint[])) AND mode = :mode ORDER BY account_id
+""")
+
+
 def _follow_up(session: Session, due: Sequence[_Due]) -> None:
     """Where a payment of the account's has gone back before, the new grant loses its share, too."""
-    accounts = [one.entitlement.account_id for one in due]
-    reversed_ones = (
-        select(PlanReversal.account_id)
-        .where(PlanReversal.account_id.in_(accounts), PlanReversal.mode == mode())
-        .distinct()
-        .order_by(PlanReversal.account_id)
-    )
-    for account_id in session.scalars(reversed_ones).all():
+    given = {"accounts": array_text([one.entitlement.account_id for one in due]), "mode": mode()}
+    for account_id in session.execute(_REVERSED, given).scalars().all():
         follow_up(session, account_id=account_id)
 
 
@@ -198,13 +207,9 @@ WHERE e.id = u.id
 
 def _set_next(session: Session, due: Sequence[_Due]) -> None:
     """`Entitlement.set_next` for all of them, in one statement."""
-    ats = [one.entitlement.granted_at(one.period.number + 1, one.period.ends_at) for one in due]
     given = {
         "ids": array_text([one.entitlement.id for one in due]),
         "numbers": array_text([one.period.number + 1 for one in due]),
-        "ats": array_text(ats),
+        "ats": array_text([granted_at(one.entitlement, one.period.number + 1, one.period.ends_at) for one in due]),
     }
     session.execute(_SET_NEXT, given)
-    for one, at in zip(due, ats, strict=True):  # so that nothing is written again at the flush
-        set_committed_value(one.entitlement, "next_period", one.period.number + 1)
-        set_committed_value(one.entitlement, "next_at", at)

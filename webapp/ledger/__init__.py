@@ -14,7 +14,7 @@ from webapp.ledger.balances import (
     open_grants,
     spendable,
 )
-from webapp.ledger.batches import grant_many, spend_many
+from webapp.ledger.batches import grant_ids_of_many, grant_many, spend_many
 from webapp.ledger.call import take_changed
 from webapp.ledger.clock import advance_clock, clock_can_move, now, turn_back
 from webapp.ledger.condition import Condition, ConditionFailed, all_of
@@ -120,6 +120,7 @@ __all__ = [
     "get_hold",
     "grant",
     "grant_by_source_key",
+    "grant_ids_of_many",
     "grant_many",
     "hold_draws",
     "now",

@@ -15,6 +15,7 @@ _FLAGS = frozenset({"partial", "allow_excess"})
 # Both have a unique index, which holds a third of a page at most.
 _KEYS = frozenset({"idempotency_key", "source_key"})
 LONGEST_KEY = 500
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True)
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -31,7 +32,7 @@ def as_json(field: str, value: dict[str, Any]) -> str:
     """The JSON text of what PostgreSQL can keep as jsonb. Raises InvalidRequest for anything else."""
     try:
         # Half a character stays as it is, and is refused with every other text.
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
+        text = _JSON.encode(value)
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequest("must be plain JSON", field=field) from None
     if not isinstance(value, dict):

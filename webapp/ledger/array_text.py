@@ -11,6 +11,9 @@ from typing import Any
 
 def array_text(values: Sequence[Any]) -> str:
     """The literal of a one-dimensional array of whole numbers, texts, flags, bytes or moments; None is NULL."""
+    first = values[0] if values else None
+    if first is None and not any(value is not None for value in values):
+        return "{" + ",".join(["NULL"] * len(values)) + "}"
     return "{" + ",".join([(_WRITERS.get(type(value)) or _writer(value))(value) for value in values]) + "}"
 
 

@@ -1,8 +1,8 @@
 """Many spends, or many grants, of many accounts: one call, one database transaction, an outcome for each."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping, TextClause, bindparam, text
 from sqlalchemy.orm import Session
@@ -13,6 +13,8 @@ from webapp.ledger.entries import ENTRY_FIELDS, Entry
 from webapp.ledger.errors import InvalidRequest, LedgerRefusal, refusal_for
 from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.writes import Written
+
+Some = TypeVar("Some")
 
 MOST_SPENDS = 1_000
 MOST_GRANTS = 10_000
@@ -55,15 +57,16 @@ _OF_GRANTS = {
 }
 
 
-def _statement(function: str, types: dict[str, str]) -> TextClause:
+def _statement(function: str, types: dict[str, str], fields: Sequence[str] = ENTRY_FIELDS) -> TextClause:
     lists = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in types.items())
-    columns = ", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)
+    columns = ", ".join(f"(entry).{name}" for name in fields)
     query = f"SELECT item, replayed, refusal, message, detail, {columns} FROM ledger.{function}({lists})"
     return text(query).bindparams(*(bindparam(name) for name in types))
 
 
 _SPEND_MANY = _statement("spend_many", _OF_SPENDS)
 _GRANT_MANY = _statement("grant_many", _OF_GRANTS)
+_GRANT_SEQS = _statement("grant_many", _OF_GRANTS, ("seq",))
 
 
 def spend_many(session: Session, *, items: Sequence[SpendItem]) -> list[Written | LedgerRefusal]:
@@ -74,7 +77,7 @@ def spend_many(session: Session, *, items: Sequence[SpendItem]) -> list[Written 
     batches do not deadlock each other. Raises InvalidRequest for too many items; nothing was written then.
     """
     check_count(items, MOST_SPENDS)
-    return _run(session, _SPEND_MANY, _OF_SPENDS, items)
+    return _run(session, _SPEND_MANY, _OF_SPENDS, items, _written)
 
 
 def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written | LedgerRefusal]:
@@ -85,7 +88,13 @@ def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written 
     too many items; nothing was written then.
     """
     check_count(items, MOST_GRANTS)
-    return _run(session, _GRANT_MANY, _OF_GRANTS, items)
+    return _run(session, _GRANT_MANY, _OF_GRANTS, items, _written)
+
+
+def grant_ids_of_many(session: Session, *, items: Sequence[GrantItem]) -> list[int | LedgerRefusal]:
+    """What `grant_many` does, for callers who want to know no more than each grant's id: at half the cost in Python."""
+    check_count(items, MOST_GRANTS)
+    return _run(session, _GRANT_SEQS, _OF_GRANTS, items, lambda row: int(row["seq"]))
 
 
 def check_count(items: Sequence[Any], most: int) -> None:
@@ -95,11 +104,15 @@ def check_count(items: Sequence[Any], most: int) -> None:
 
 
 def _run(
-    session: Session, statement: TextClause, types: dict[str, str], items: Sequence[SpendItem | GrantItem]
-) -> list[Written | LedgerRefusal]:
-    outcomes: list[Written | LedgerRefusal | None] = [None] * len(items)
+    session: Session,
+    statement: TextClause,
+    types: dict[str, str],
+    items: Sequence[SpendItem | GrantItem],
+    written: Callable[[RowMapping], Some],
+) -> list[Some | LedgerRefusal]:
+    outcomes: list[Some | LedgerRefusal | None] = [None] * len(items)
     asked: list[int] = []
-    columns: dict[str, list[Any]] = {name: [] for name in types}
+    rows: list[list[Any]] = []
     for place, item in enumerate(items):
         try:
             arguments = item.arguments()
@@ -108,20 +121,19 @@ def _run(
             continue
         if arguments.get("features") is not None:
             arguments["features"] = json.dumps(arguments["features"])
-        for name, column in columns.items():
-            column.append(arguments[name])
+        rows.append([arguments[name] for name in types])
         asked.append(place)
         note_change(session, arguments["account_id"])
     if asked:
-        arrays = {name: array_text(column) for name, column in columns.items()}
+        arrays = {name: array_text(column) for name, column in zip(types, zip(*rows, strict=True), strict=True)}
         for row in session.execute(statement, arrays).mappings():
-            outcomes[asked[row["item"] - 1]] = _outcome(row)
+            outcomes[asked[row["item"] - 1]] = (
+                written(row) if row["refusal"] is None else refusal_for(row["refusal"], row["message"], row["detail"])
+            )
     done = [outcome for outcome in outcomes if outcome is not None]
     assert len(done) == len(items)
     return done
 
 
-def _outcome(row: RowMapping) -> Written | LedgerRefusal:
-    if row["refusal"] is not None:
-        return refusal_for(row["refusal"], row["message"], row["detail"])
+def _written(row: RowMapping) -> Written:
     return Written(entry=Entry.of(row), replayed=row["replayed"])

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+_JSON = json.JSONEncoder(default=str, sort_keys=True)
+
 
 def fingerprint(*intent: Any) -> bytes:
     """A hash that tells a repeated request from another one under the same key."""
-    return hashlib.sha256(json.dumps(intent, default=str, sort_keys=True).encode()).digest()
+    return hashlib.sha256(_JSON.encode(intent).encode()).digest()
 
 
 def fingerprint_of_grant(
