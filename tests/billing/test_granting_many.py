@@ -228,7 +228,7 @@ WHERE p.account_id = :id ORDER BY p.starts_at, p.credits, p.number
 """
 _ENTRIES = """
 SELECT kind, amount, metadata - 'entitlement', description, actor FROM ledger.entries_v
-WHERE account_id = :id ORDER BY kind, amount, metadata ->> 'period', description
+WHERE account_id = :id ORDER BY kind, amount, metadata ->> 'period', description, actor
 """
 _NEXT = "SELECT kind, next_period, next_at FROM entitlements WHERE account_id = :id ORDER BY id"
 _MAILS = "SELECT count(*) FROM outbox WHERE key LIKE 'credits-granted:' || :id || ':%'"
