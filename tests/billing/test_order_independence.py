@@ -5,6 +5,7 @@ several threads at once, some while later facts are still to come. What counts i
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -27,6 +28,7 @@ from webapp.billing.stripe_event import StripeEvent
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import Package, find_package
 from webapp.clock import now
+from webapp.credits.entry_rows import rows_of
 from webapp.database import retried, unit_of_work
 
 CREDITS = 500
@@ -60,7 +62,18 @@ STORIES = {
         (*PAID, "dispute:100", "won", "refund:270", "dispute:300", "lost"), 270, 300, 317, False, ("over", "lost")
     ),
     "refunded": Story((*PAID, "refund:270", "refund:630"), 900, 0, 500, False, ()),
+    "every": Story(
+        (*PAID, "refund:270", "dispute:300", "won", "dispute:330", "lost", "refund:300"),
+        *(570, 330, 500, False, ("over", "lost")),
+    ),
 }
+
+
+# What the history says beside such a line, whichever of the events came first.
+WORDS = re.compile(
+    r"Refund of (\d+% of )?“Starter”|The refund for “Starter” did not arrive"
+    r"|The bank gave the payment for “Starter” back|The payment for “Starter” stands after all"
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +162,10 @@ def assert_ended(app: Flask, payment: Payment, story: Story, *, spent: int) -> N
         balance = ledger.balance(session, account_id=purchase.account_id)
         assert (balance.balance, balance.debt) == (CREDITS - spent - story.revoked, story.revoked - taken)
         assert grant.remaining == CREDITS - spent - taken
+        moved = ledger.entries(session, account_id=purchase.account_id, kinds=["revoke", "restore"], limit=50).entries
+        assert sum(entry.amount for entry in moved) == -story.revoked
+        with app.test_request_context("/"):
+            assert [row.detail for row in rows_of(session, moved) if not WORDS.fullmatch(row.detail)] == []
         bought = ledger.entries(session, account_id=purchase.account_id, kinds=["purchase"], limit=10).entries
         assert [entry.amount for entry in bought] == [CREDITS]
         states = text("SELECT state FROM disputes WHERE purchase_id = :id ORDER BY opened_at")
