@@ -249,6 +249,28 @@ def story_of(member: Member) -> dict[str, list[Any]]:
     return member.do(read)
 
 
+def test_two_remainders_of_one_line_are_carried_over_as_one_by_one(shop: Flask) -> None:
+    start = now_of(shop).replace(microsecond=0)
+    pair = Pair(make_member(shop), make_member(shop))
+    for member in (pair.together, pair.single):
+        story = Story(member, start)
+        story.pay("pro-yearly", start, amount=12_000)
+        story.change("pro-yearly", "studio-yearly", start + DAY / 2, add_months(start, 12), back=11_900, rest=48_900)
+        pass_time(shop, DAY)
+        story.tell()
+    for _ in range(2):
+        pass_time(shop, timedelta(days=31))
+        pair.single.do(lambda session: grant_one_by_one(session, pair.single, "all"))
+        with shop.app_context():
+            while _chunk(limit=100, policy="all"):
+                pass
+        assert story_of(pair.together) == story_of(pair.single)
+    carried = [row.rolled_into for row in pair.together.periods()]
+    assert len(carried) == 4
+    assert sum(one is not None for one in carried) >= 2
+    assert_ledger_sound(shop)
+
+
 # ---------------------------------------------------------------- what is refused
 
 

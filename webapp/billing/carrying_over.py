@@ -166,6 +166,7 @@ def carry_over_around_all(session: Session, *, rows: Sequence[NewPeriod], actor:
         if len(ended) > 1 or any(one.starts_at >= row.ends_at for one in others):
             kept = session.get_one(EntitlementPeriod, (row.entitlement_id, row.number), populate_existing=True)
             carry_over_around(session, row=kept, actor=actor)
+            session.flush()  # the statements here are no ORM's, and would not see it
         elif ended:
             asked.append(_rollover(row, ended[0], actor=actor))
             going_on.append(ended[0])

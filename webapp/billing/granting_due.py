@@ -55,6 +55,7 @@ def grant_due(session: Session, *, limit: int, catch_up: str = "all") -> int:
         outcome = grant_next_of_all(session, entitlements=_one_of_each_account(due), skip=catch_up == "latest", now=now)
         periods += len(outcome.done)
         refused |= outcome.refused
+    session.flush()
     session.expire_all()  # what was loaded before is older than what was written here
     return periods
 
