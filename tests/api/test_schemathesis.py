@@ -39,6 +39,7 @@ KNOWN = {
     "feature": "image",
     "package": "starter",
     "plan": "pro",
+    "unlock": "brand-kit",
     "time_zone": "Europe/Berlin",
     "features": ["image", "export"],
 }

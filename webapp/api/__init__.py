@@ -16,6 +16,7 @@ from webapp.api import (
     grants,
     holds,
     spends,
+    unlocks,
     usage,
 )
 from webapp.api.docs_page import show_docs
@@ -39,6 +40,7 @@ ENDPOINTS = (
     *checkout_sessions.ENDPOINTS,
     *entries.ENDPOINTS,
     *catalog.ENDPOINTS,
+    *unlocks.ENDPOINTS,
 )
 
 

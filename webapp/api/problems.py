@@ -143,6 +143,7 @@ def _titles() -> dict[str, str]:
         "not_found": _("Not found"),
         "account_not_found": _("No such account"),
         "entry_not_found": _("No such entry"),
+        "unlock_not_found": _("No such unlock"),
         "method_not_allowed": _("Method not allowed"),
         "in_progress": _("Still in progress"),
         "already_charged": _("Already charged"),

@@ -11,11 +11,12 @@ from webapp.catalog import shipped
 from webapp.catalog.package import Package, PackagePrice
 from webapp.catalog.plan import Plan, PlanPrice
 from webapp.catalog.rate_card import Feature, Rate, RateCard
+from webapp.catalog.unlock import Unlock
 from webapp.extensions import Base
 
 
 def install_shipped_catalog(session: Session) -> None:
-    """Every package, plan and feature that ships exists, and some rate card.
+    """Every package, plan, feature and unlock that ships exists, and some rate card.
 
     Inserts what is missing and overwrites nothing: whatever was changed, switched off or priced here stays so. A
     package's prices come with the package only. Safe to repeat and to run twice at once.
@@ -29,6 +30,8 @@ def install_shipped_catalog(session: Session) -> None:
     for position, feature in enumerate(shipped.FEATURES, start=1):
         row = {name: value for name, value in feature.items() if name != "credits_per_unit"}
         _insert(session, Feature, {**row, "position": position})
+    for position, unlock in enumerate(shipped.UNLOCKS, start=1):
+        _insert(session, Unlock, {**unlock, "position": position, "active": True})
     if session.scalars(select(RateCard.version).limit(1)).first() is None and _insert(
         session, RateCard, {"version": 1, "effective_at": clock.now(), "published_at": clock.now()}
     ):

@@ -108,3 +108,22 @@ FEATURES: list[dict[str, Any]] = [
         "credits_per_unit": 12,
     },
 ]
+
+UNLOCKS: list[dict[str, Any]] = [
+    {
+        "key": "brand-kit",
+        "name": "Brand kit",
+        "description": "Your own logo and colours on everything that you export.",
+        "features": ["own-colours", "own-logo"],
+        "credits": 250,
+        "duration_days": None,
+    },
+    {
+        "key": "high-resolution",
+        "name": "High resolution",
+        "description": "Images at four times the size.",
+        "features": ["image-4k"],
+        "credits": 25,
+        "duration_days": 30,
+    },
+]

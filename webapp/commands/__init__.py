@@ -21,6 +21,7 @@ from webapp.commands import (
     seed,
     stripe,
     translations,
+    unlock,
     usage,
 )
 
@@ -41,6 +42,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(plan.plan_group)
     app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(campaign.campaign_group)
+    app.cli.add_command(unlock.unlock_group)
     app.cli.add_command(catalog.catalog_group)
     app.cli.add_command(jobs.jobs_group)
     app.cli.add_command(usage.usage_group)

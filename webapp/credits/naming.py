@@ -47,6 +47,8 @@ def feature_name(session: Session, key: str) -> str:
 
 def entry_title(session: Session, entry: Entry) -> str:
     """What the entry was about: the feature, the package, or what happened."""
+    if unlock := _unlock_of(entry):
+        return _("Unlocked %(name)s", name=without_turns(translate("unlock", unlock, entry.description)))
     if entry.kind == "spend":
         name = feature_name(session, entry.feature) if entry.feature else entry.description
         return without_turns(name) or kind_label("spend")
@@ -57,6 +59,8 @@ def entry_title(session: Session, entry: Entry) -> str:
 
 def entry_detail(session: Session, entry: Entry) -> str:
     """The rest that helps to recognise it; may be empty. Written by people: to be escaped, as all text is."""
+    if unlock := _unlock_of(entry):
+        return "" if entry.reference == f"unlock:{unlock}" else without_turns(entry.reference or "")
     if entry.kind == "spend":
         return without_turns(entry.description if entry.feature else entry.reference or "")
     if entry.kind == "grant" and entry.about_seq:
@@ -71,6 +75,12 @@ def entry_detail(session: Session, entry: Entry) -> str:
     if reversal is not None:
         return in_short(reversal, bought=grant_words(reversal.bought, of_purchase=None))
     return without_turns(entry.description)
+
+
+def _unlock_of(entry: Entry) -> str:
+    """The key of what the entry unlocked; empty where it unlocked nothing."""
+    key = (entry.pricing or {}).get("unlock") if entry.kind == "spend" else None
+    return key if isinstance(key, str) else ""
 
 
 def story_of(entry: Entry) -> str:

@@ -21,6 +21,7 @@ from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import grant_name, hold_name, shorten
 from webapp.credits.pace import Pace, read_pace
 from webapp.credits.stick import Mark, Segment, Stick
+from webapp.credits.unlocks import read_unlocks
 from webapp.database import unit_of_work
 from webapp.i18n.formats import compact, credits_number, day, short_day
 from webapp.i18n.locale import known_zone
@@ -112,6 +113,7 @@ def show_credits() -> ResponseReturnValue:
         subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
         overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
         waiting_credits = waiting(session, user=current_user)
+        unlocks = read_unlocks(session, account_id=current_user.account_id)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
     return render_template(
@@ -120,6 +122,7 @@ def show_credits() -> ResponseReturnValue:
         live=overview.live,
         now=now,
         stick_in_words=in_words,
+        unlocks=unlocks,
         waiting=waiting_credits,
         mail_folder=mail_folder() if waiting_credits else None,
     )

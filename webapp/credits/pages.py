@@ -7,6 +7,7 @@ from webapp.credits.export import export_csv, export_json
 from webapp.credits.history import show_history
 from webapp.credits.overview import show_credits
 from webapp.credits.playground import show_playground, spend_on_feature
+from webapp.credits.unlocks import open_unlock
 from webapp.credits.why import show_entry
 
 credits = Blueprint("credits", __name__, url_prefix="/credits")
@@ -17,5 +18,6 @@ credits.add_url_rule("/history", "history", show_history)
 credits.add_url_rule("/history.csv", "history_csv", export_csv)
 credits.add_url_rule("/history.json", "history_json", export_json)
 credits.add_url_rule("/entries/<int:seq>", "entry", show_entry)
+credits.add_url_rule("/unlocks", "open_unlock", open_unlock, methods=["POST"])
 credits.add_url_rule("/playground", "playground", show_playground)
 credits.add_url_rule("/playground", "playground_spend", spend_on_feature, methods=["POST"])

@@ -18,6 +18,8 @@ CONTEXTS = {
     "feature": "feature name",
     "feature description": "feature description",
     "unit": "unit of a feature",
+    "unlock": "unlock name",
+    "unlock description": "unlock description",
 }
 
 

@@ -38,6 +38,8 @@ SOURCES = {
     "plan description": ("plans", "code", "description", "One line under a plan's name on pricing"),
     "feature name": ("features", "key", "name", "What credits are spent on: pricing, history, why"),
     "feature description": ("features", "key", "description", "One line that explains a feature"),
+    "unlock name": ("unlocks", "key", "name", "Name of what is opened once with credits: credits page, history, why"),
+    "unlock description": ("unlocks", "key", "description", "One line under the name of what can be opened"),
     "unit of a feature": ("features", "key", "unit", "What one of a feature is; stands after its name or price"),
 }
 
@@ -65,7 +67,12 @@ def collect_content(session: Session | None) -> Catalog:
 def _shipped() -> Iterable[tuple[str, str, str]]:
     from webapp.catalog import shipped
 
-    tables = {"packages": shipped.PACKAGES, "plans": shipped.PLANS, "features": shipped.FEATURES}
+    tables = {
+        "packages": shipped.PACKAGES,
+        "plans": shipped.PLANS,
+        "features": shipped.FEATURES,
+        "unlocks": shipped.UNLOCKS,
+    }
     for context, (table, key, column, _comment) in SOURCES.items():
         for row in tables[table]:
             if row.get(column):
