@@ -77,6 +77,7 @@ def test_a_failed_renewal_gives_nothing_new_and_a_payment_makes_it_good(shop: Pl
     assert plan_grants(shop, buyer) == [("subscription", 1000, 0, 1200)]
     page = buyer.browser.get("/plan").text
     assert 'id="unpaid"' in page
+    assert 'data-option="studio"' not in page  # nothing is changed before it is paid
     assert shop.subscription(buyer).unpaid_invoice_url in page.replace("&amp;", "&")
     assert buyer.browser.get("/packages/enterprise/buy").status_code == 403
     good = shop.stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer})
@@ -87,5 +88,7 @@ def test_a_failed_renewal_gives_nothing_new_and_a_payment_makes_it_good(shop: Pl
         ("rollover", 1000, 1000),
         ("subscription", 1000, 1000),
     ]
-    assert 'id="unpaid"' not in buyer.browser.get("/plan").text
+    page = buyer.browser.get("/plan").text
+    assert 'id="unpaid"' not in page
+    assert 'data-option="studio"' in page
     assert_ledger_sound(shop.app)

@@ -121,6 +121,7 @@ def a_payment_fails_and_nothing_that_was_bought_is_gone(story: Story) -> None:
     assert "The last payment did not come through" in plan
     assert "Until it is paid, no new credits come. Those that you have stay yours." in plan
     assert "None while a payment is missing" in plan
+    expect(page.locator("tr[data-option=pro]")).to_have_count(0)  # nothing is changed before it is paid
     assert all(line.startswith("Expired") for line in history(page, 3)), history(page, 3)
 
 

@@ -161,6 +161,9 @@ def _options(
             way = "checkout"
         else:
             assert main is not None
+            assert subscription is not None
+            if subscription.lacks_payment:  # nothing is changed before that is paid
+                continue
             way = way_to(main, plan)
         options.append(Option(plan=plan, price_minor=price_minor, way=way))
     return options
