@@ -101,8 +101,12 @@ def test_no_error_is_swallowed_unnamed() -> None:
 
 
 def test_templates_have_no_inline_style_and_no_inline_script() -> None:
-    """The content security policy refuses both; a page that has them looks right only without it."""
-    for path in sorted((ROOT / "templates").rglob("*.html")):
+    """The content security policy refuses both; a page that has them looks right only without it.
+
+    Mails are no pages: programs that read them know little else than a style in each element.
+    """
+    pages = [path for path in sorted((ROOT / "templates").rglob("*.html")) if path.parent.name != "mail"]
+    for path in pages:
         text = path.read_text(encoding="utf-8")
         found = re.search(r"<style\b|\sstyle\s*=|<script\b(?![^>]*\bsrc=)|\son[a-z]+\s*=\s*[\"']|javascript:", text)
         assert found is None, (path, found)

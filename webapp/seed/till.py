@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Thread
 
-import psycopg
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -18,22 +17,16 @@ from webapp.stripe_sandbox import payments
 from webapp.stripe_sandbox.api import add_api
 from webapp.stripe_sandbox.buyers import Buyer
 from webapp.stripe_sandbox.due import do_now, find_next
+from webapp.stripe_sandbox.one_transaction import OneTransaction
 from webapp.stripe_sandbox.operations_table import OPERATIONS
 from webapp.stripe_sandbox.store import Cause, Store
 
 
-class OneTransaction(psycopg.Connection):
-    """Commits nothing until `commit_all`: the running sandbox must not renew what is still being made up."""
-
-    def commit(self) -> None:
-        pass
-
-    def commit_all(self) -> None:
-        super().commit()
-
-
 class Till:
-    """The sandbox without its pages. What happens at it is told to nobody: whoever pays looks for the outcome."""
+    """The sandbox without its pages. What happens at it is told to nobody: whoever pays looks for the outcome.
+
+    The sandbox that runs beside it sees nothing before the end, and so does not renew what is still being made up.
+    """
 
     def __init__(self, connection: OneTransaction, *, base_url: str) -> None:
         self._connection = connection
