@@ -57,6 +57,7 @@ from webapp.ledger.holds import (
 from webapp.ledger.past import GrantAt, HoldAt, State, state_at
 from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.rollover import RollOver, roll_over, roll_over_many
+from webapp.ledger.usages import TooMuchUsage, Usage, usage
 from webapp.ledger.writes import (
     Written,
     expire_account,
@@ -97,6 +98,8 @@ __all__ = [
     "SourceKeyConflict",
     "SpendItem",
     "State",
+    "TooMuchUsage",
+    "Usage",
     "Written",
     "WrittenHold",
     "advance_clock",
@@ -140,5 +143,6 @@ __all__ = [
     "take_changed",
     "turn_back",
     "unfreeze",
+    "usage",
     "void_hold",
 ]

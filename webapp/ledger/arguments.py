@@ -12,8 +12,8 @@ from webapp.ledger.errors import InvalidRequest
 _BIGINT = (-(2**63), 2**63 - 1)
 _BOUNDS = {"priority": (-(2**31), 2**31 - 1), "limit": (1, 2**31 - 1)}
 _FLAGS = frozenset({"partial", "allow_excess"})
-# Both have a unique index, which holds a third of a page at most.
-_KEYS = frozenset({"idempotency_key", "source_key"})
+# These are in an index, which holds a third of a page at most.
+_KEYS = frozenset({"idempotency_key", "source_key", "feature"})
 LONGEST_KEY = 500
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True)
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")

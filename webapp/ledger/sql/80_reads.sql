@@ -221,3 +221,61 @@ BEGIN
     available := greatest(balance - held - v_waiting, 0);
 END
 $$;
+
+-- At most how many entries `usage` would read between two moments; those booked later are counted up to p_most.
+CREATE OR REPLACE FUNCTION ledger.usage_size(
+    p_account_id bigint, p_since timestamptz, p_until timestamptz, p_most bigint
+) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ledger.seq_before(p_account_id, p_until) - ledger.seq_before(p_account_id, p_since) + (
+        SELECT count(*) FROM (
+            SELECT FROM ledger.entries
+            WHERE account_id = p_account_id AND occurred_at >= p_since AND occurred_at < p_until
+              AND occurred_at < booked_at
+            LIMIT p_most) late);
+END
+$$;
+
+-- What was spent between the first and the last of p_bounds (ascending), by feature and by the stretch between two
+-- neighbours: stretch 1 begins at the first. Captures of holds are spends. A refund counts where its spend does,
+-- whenever it was made, so that no stretch is ever below zero: `spent` is before refunds, `refunded` is what came back.
+CREATE OR REPLACE FUNCTION ledger.usage(p_account_id bigint, p_bounds timestamptz[]) RETURNS TABLE (
+    stretch integer, feature text, spent numeric, refunded numeric, spends bigint
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_since timestamptz := p_bounds[1];
+    v_until timestamptz := p_bounds[cardinality(p_bounds)];
+    v_before bigint := ledger.seq_before(p_account_id, v_since);
+    v_last bigint := ledger.seq_before(p_account_id, v_until);
+BEGIN
+    RETURN QUERY
+        SELECT u.stretch, u.feature, sum(u.spent), sum(u.refunded), sum(u.spends)::bigint
+        FROM (
+            SELECT b.stretch, s.feature, s.spent, 0::numeric AS refunded, s.spends
+            FROM generate_series(1, cardinality(p_bounds) - 1) AS b (stretch)
+            CROSS JOIN LATERAL (
+                SELECT e.feature, -sum(e.amount) AS spent, count(*) AS spends
+                FROM ledger.entries e
+                WHERE e.account_id = p_account_id AND e.kind = 'spend'
+                  AND e.occurred_at >= p_bounds[b.stretch] AND e.occurred_at < p_bounds[b.stretch + 1]
+                GROUP BY e.feature
+            ) s
+            UNION ALL  -- refunds of what was booked within that time …
+            SELECT width_bucket(e.occurred_at, p_bounds), e.feature, 0, r.amount, 0
+            FROM ledger.entries r
+            JOIN ledger.entries e ON e.account_id = r.account_id AND e.seq = r.about_seq
+            WHERE r.account_id = p_account_id AND r.about_seq > v_before AND r.about_seq <= v_last
+              AND r.kind = 'refund' AND e.occurred_at >= v_since
+            UNION ALL  -- … and of what was booked later
+            SELECT width_bucket(e.occurred_at, p_bounds), e.feature, 0, r.amount, 0
+            FROM ledger.entries e
+            JOIN ledger.entries r ON r.account_id = e.account_id AND r.about_seq = e.seq
+            WHERE e.account_id = p_account_id AND e.seq > v_last AND e.occurred_at < e.booked_at
+              AND e.occurred_at >= v_since AND e.occurred_at < v_until AND r.kind = 'refund'
+        ) u
+        GROUP BY 1, 2;
+END
+$$;
