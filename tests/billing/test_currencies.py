@@ -1,5 +1,6 @@
 """Currencies with no decimals and with three, the whole way: prices, payment, cost, quote, refund, proration, words."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from tests.billing.shop import Buyer
 from tests.billing.test_commands import run
 from tests.billing.test_disputes import spend
 from tests.billing.test_reversal_pages import text_of
+from tests.instance import ROOT
 from tests.stripe_sandbox.conftest import serve
 from webapp import ledger
 from webapp.billing.refund_quote import worth
@@ -193,3 +195,17 @@ def test_what_is_unspent_is_worth_no_more_than_stripe_can_give_back(
     currency: str, price: int, credits: int, expected: int
 ) -> None:
     assert worth(credits=credits, of_credits=500, price_minor=price, currency=currency) == expected
+
+
+def test_how_many_minor_units_are_one_is_known_in_one_place_only() -> None:
+    """No division of money by a hundred, and no decimals of Babel's: they are how people write, not what it costs."""
+    elsewhere = re.compile(r"get_currency_precision|minor\w* ?(//?|\*) ?100\b|/ ?100(\.0)?\b.*(minor|price|amount_)")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("webapp", "jobs")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "minor_units.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if elsewhere.search(line)
+    ]
+    assert found == []
