@@ -133,6 +133,7 @@ def _order(session: Session, member: Member, plan: Plan, start: datetime) -> int
         created_at=start,
         state="fulfilled",
         paid_minor=9_999,
+        tax_minor=0,
         paid_at=start,
         stripe_payment_intent_id=f"pi_{member.account_id}",
     )

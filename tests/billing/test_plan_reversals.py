@@ -1,11 +1,13 @@
 """Refunds and disputes of what plans were paid with: their credits follow the money, too."""
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from tests.billing.plan_shop import PlanShop, buyer, on_plan, plan_grants, shop, start
@@ -56,6 +58,28 @@ def test_a_refund_of_an_invoice_takes_its_share_of_the_period(shop: PlanShop, bu
     assert plan_grants(shop, buyer) == [("subscription", 1000, 0, 1200)]
     assert "Refund of 70%" in buyer.browser.get("/credits/history").text.replace("\xa0", " ")
     assert_ledger_sound(shop.app)
+
+
+def test_taxes_of_a_plan_for_life_are_part_of_what_is_refunded_and_not_of_what_credits_cost(
+    shop: PlanShop, fresh_database: Any, make_app: Callable[..., Flask]
+) -> None:
+    taxed = PlanShop(
+        app=make_app(fresh_database, STRIPE_API_BASE=shop.sandbox_url, STRIPE_TAX="1"), sandbox_url=shop.sandbox_url
+    )
+    control(taxed, "settings", tax_percent=19)
+    buyer = taxed.new_buyer()
+    on_plan(taxed, buyer, "lifetime")
+    paid = 24_900 + 4_731
+    first_month = 24_900 // 36
+    assert plan_grants(taxed, buyer) == [("plan", 300, 300, first_month)]
+    charge, _ = charge_of(taxed, buyer)
+    control(taxed, f"charges/{charge}/refund", amount=paid * 3 // 10)
+    assert hear_reversals(taxed) == {"handled"}
+    assert plan_grants(taxed, buyer) == [("plan", 300, 210, first_month)]
+    control(taxed, f"charges/{charge}/refund")
+    assert hear_reversals(taxed) == {"handled"}
+    assert plan_grants(taxed, buyer) == [("plan", 300, 0, first_month)]
+    assert_ledger_sound(taxed.app)
 
 
 @pytest.mark.parametrize(("deed", "left"), [("win", 1000), ("lose", 0)])

@@ -12,7 +12,8 @@ _EXPAND = ["payment_intent"]
 class OrderPayment:
     """A Checkout Session of a plan; money in minor units.
 
-    `subtotal_minor` is before discounts and taxes: what was agreed. `settled` says that it is paid, or that nothing
+    `subtotal_minor` is before discounts and taxes: what was agreed. `paid_minor` is what came, `tax_minor` of it taxes.
+    `settled` says that it is paid, or that nothing
     had to be paid; `failed` that a delayed payment did not come through.
     """
 
@@ -24,6 +25,7 @@ class OrderPayment:
     livemode: bool
     subtotal_minor: int | None
     paid_minor: int
+    tax_minor: int
     currency: str
     client_reference: str | None
     order_reference: str | None
@@ -43,7 +45,6 @@ def read_order_payment(found: dict[str, Any]) -> OrderPayment:
     intent = found.get("payment_intent") if isinstance(found.get("payment_intent"), dict) else None
     subscription = found.get("subscription")
     unpaid = found.get("status") == "complete" and found["payment_status"] == "unpaid"
-    tax = (found.get("total_details") or {}).get("amount_tax") or 0
     return OrderPayment(
         session_id=found["id"],
         status=found.get("status") or "",
@@ -52,7 +53,8 @@ def read_order_payment(found: dict[str, Any]) -> OrderPayment:
         mode=found["mode"],
         livemode=found["livemode"],
         subtotal_minor=found.get("amount_subtotal"),
-        paid_minor=max(0, (found.get("amount_total") or 0) - tax),
+        paid_minor=found.get("amount_total") or 0,
+        tax_minor=(found.get("total_details") or {}).get("amount_tax") or 0,
         currency=(found.get("currency") or "").upper(),
         client_reference=found.get("client_reference_id"),
         order_reference=(found.get("metadata") or {}).get("plan_order"),

@@ -165,8 +165,9 @@ def _cost_by_calendar(session: Session, entitlement: Entitlement, number: int) -
 
 
 def share_of_life(order: PlanOrder, number: int) -> tuple[int, str]:
-    """What period `number` of a plan for life is reckoned to have cost, and the currency."""
+    """What period `number` of a plan for life is reckoned to have cost without taxes, and the currency."""
+    cost_minor = (order.paid_minor or 0) - (order.tax_minor or 0)
     spread = EntitlementPayment(
-        first_period=0, periods=LIFETIME_PERIODS, amount_minor=order.paid_minor or 0, currency=order.currency
+        first_period=0, periods=LIFETIME_PERIODS, amount_minor=cost_minor, currency=order.currency
     )
     return (spread.share(number) if number < LIFETIME_PERIODS else 0), order.currency

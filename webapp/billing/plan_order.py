@@ -16,7 +16,8 @@ class PlanOrder(PaidOnAPage, Base):
 
     The snapshot is guarded by a trigger. `state`: new (Stripe does not know it yet), open (on the pay page), pending
     (complete, the money is on its way), fulfilled, failed, expired, parked (a person has to look; `reason` says why).
-    `version` grows with every change. Without a `user_id` the product's backend began it for an account of its own.
+    `version` grows with every change. `paid_minor` came in the end, `tax_minor` of it taxes. Without a
+    `user_id` the product's backend began it for an account of its own.
     """
 
     __tablename__ = "plan_orders"
@@ -42,6 +43,7 @@ class PlanOrder(PaidOnAPage, Base):
     stripe_subscription_id: Mapped[str | None] = mapped_column(Text)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(Text)
     paid_minor: Mapped[int | None] = mapped_column(BigInteger)
+    tax_minor: Mapped[int | None] = mapped_column(BigInteger)
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     check_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     checks: Mapped[int] = mapped_column(Integer, default=0)

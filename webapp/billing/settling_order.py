@@ -122,7 +122,7 @@ def _apply(session: Session, order: PlanOrder, payment: OrderPayment | None, pro
 def _fulfil(session: Session, order: PlanOrder, payment: OrderPayment) -> None:
     order.state, order.reason, order.check_at = "fulfilled", None, None
     order.paid_at = ledger.now(session)
-    order.paid_minor = payment.paid_minor
+    order.paid_minor, order.tax_minor = payment.paid_minor, payment.tax_minor
     order.stripe_payment_intent_id = payment.payment_intent_id
     order.stripe_subscription_id = payment.subscription_id
     session.flush()
