@@ -310,7 +310,7 @@ def test_a_batch_is_a_handful_of_statements_however_long(caller: Caller, app: Fl
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert {one["status"] for one in done} == {201, 400}
-    assert len(seen) <= 5, seen  # the key, the accounts, the prices, what was booked before, the spends
+    assert len(seen) <= 6, seen  # the key, the accounts, whether suspended, the prices, booked before, the spends
 
 
 def test_a_thousand_spends_of_many_accounts_at_once_lose_nothing(app: Flask, secret: str) -> None:

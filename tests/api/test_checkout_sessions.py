@@ -212,8 +212,11 @@ def test_nothing_is_sold_to_a_suspended_account(
     shop: Shop, seller: Caller, superuser_connection: psycopg.Connection
 ) -> None:
     user = shop.new_buyer().user
-    superuser_connection.execute("UPDATE users SET suspended_at = now() WHERE id = %s", [user.id])
-    assert_problem(begin(seller, user.external_id), 403, "account_suspended")
+    superuser_connection.execute(
+        "INSERT INTO suspensions (account_id, reason, actor, since) VALUES (%s, 'Chargebacks', 'test', now())",
+        [user.account_id],
+    )
+    assert_problem(begin(seller, user.external_id), 403, "account_suspended", reason="Chargebacks")
 
 
 def test_a_package_for_subscribers_is_sold_to_nobody_else(shop: Shop, seller: Caller) -> None:

@@ -215,7 +215,10 @@ def test_a_plan_that_cannot_be_had_is_refused_naming_the_field(
 
 def test_a_suspended_user_s_account_gets_on_no_plan(shop: Shop, seller: Caller, superuser_connection: Any) -> None:
     user = shop.new_buyer().user
-    superuser_connection.execute("UPDATE users SET suspended_at = now() WHERE id = %s", [user.id])
+    superuser_connection.execute(
+        "INSERT INTO suspensions (account_id, reason, actor, since) VALUES (%s, 'Chargebacks', 'test', now())",
+        [user.account_id],
+    )
     for plan in ("pro", "free", "lifetime"):
         assert_problem(begin(seller, user.external_id, plan), 403, "account_suspended")
 

@@ -147,3 +147,15 @@ def test_outside_sandbox_mode_there_is_no_playground(make_app: Callable[..., Fla
     assert browser.get("/credits/playground").status_code == 404
     token = browser.token("/settings")
     assert browser.post_raw("/credits/playground", {"csrf_token": token}).status_code == 404
+
+
+def test_a_suspended_account_spends_nothing_and_is_told_so(member: Member) -> None:
+    member.grant(100)
+    form = form_of(member.get(PAGE).text)
+    runner = member.app.test_cli_runner()
+    assert runner.invoke(args=["account", "suspend", member.email, "--reason", "Chargebacks"]).exit_code == 0
+    response = member.post_raw("/credits/playground", form)
+    assert response.status_code == 403
+    assert "Your account is suspended. Nothing was spent." in response.text
+    assert "Chargebacks" not in response.text
+    assert member.balance() == 100

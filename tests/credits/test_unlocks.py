@@ -146,3 +146,13 @@ def test_names_are_in_the_readers_language(new_member: Callable[..., Member]) ->
     history = member.get("/credits/history").text
     assert "Brand kit" not in history
     assert "freigeschaltet" in history.lower()
+
+
+def test_a_suspended_account_unlocks_nothing_and_is_told_so(member: Member) -> None:
+    member.grant(300)
+    form = form_of(member.get("/credits").text)
+    runner = member.app.test_cli_runner()
+    assert runner.invoke(args=["account", "suspend", member.external_id, "--reason", "Chargebacks"]).exit_code == 0
+    assert member.post_raw("/credits/unlocks", form).status_code == 303
+    assert "Your account is suspended. Nothing was spent." in member.get("/credits").text
+    assert member.balance() == 300

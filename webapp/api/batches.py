@@ -23,6 +23,7 @@ from webapp.api.strict_json import Refused, read_batch, too_deep
 from webapp.api.validation import validated
 from webapp.billing.plan_of_account import plans_of
 from webapp.catalog.rate_book import rates_in_force
+from webapp.people.suspension import suspended_among
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -90,7 +91,7 @@ def read_item(item: Any, place: int) -> BatchItem | Problem:
 
 def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[Result]:
     """What became of each item; all that can be asked of the ledger is asked in one statement."""
-    spends = as_spends(session, items, actor=actor)
+    spends = as_spends(session, items, actor=actor, refuse_suspended=True)
     outcomes = iter(ledger.spend_many(session, items=[one for one in spends if isinstance(one, ledger.SpendItem)]))
     results: list[Result] = []
     for item, spend in zip(items, spends, strict=True):
@@ -109,9 +110,12 @@ def _refused(problem: Problem) -> RefusedItemAnswer:
     return RefusedItemAnswer.model_construct(status=problem.status, problem=body_of(problem))
 
 
-def as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[ledger.SpendItem | Problem]:
+def as_spends(
+    session: Session, items: Sequence[BatchItem], *, actor: str, refuse_suspended: bool
+) -> list[ledger.SpendItem | Problem]:
     """Each item with its account and price, or why there is none; a fixed number of statements for all of them."""
     accounts = find_account_ids(session, external_ids={item.account for item in items})
+    suspended = suspended_among(session, account_ids=accounts.values()) if refuse_suspended else {}
     book = rates_in_force(session, features={item.feature for item in items if item.feature is not None})
     plans = cache(partial(plans_of, session, account_ids=accounts.values()))
     spends: list[ledger.SpendItem | Problem] = []
@@ -121,6 +125,8 @@ def as_spends(session: Session, items: Sequence[BatchItem], *, actor: str) -> li
             if item.account not in accounts:
                 raise account_not_found()
             doubtful.append(place)
+            if accounts[item.account] in suspended:
+                raise problem_of_refusal(suspended[accounts[item.account]])
             price = price_by(book, body=item, plan=partial(_plan, plans, accounts[item.account]))
             refuse_stale(item)
             doubtful.pop()

@@ -22,6 +22,7 @@ from webapp.api.identifiers import find_account_id, hold_id
 from webapp.api.pricing import Price, price_by
 from webapp.api.problems import Problem
 from webapp.api.refusals import problem_of_refusal
+from webapp.api.suspended import unless_suspended
 from webapp.api.unit import one_statement
 from webapp.billing.plan_of_account import plan_of
 from webapp.catalog.rate_book import RateBook, on_no_plan, rates_in_force
@@ -196,7 +197,8 @@ class Charge:
     def _place_hold(self, session: Session, *, price: Price, key: str) -> bool:
         """Whether that settled it; else an earlier attempt has failed or was cut off, and the next key is due."""
         wanted = self._wanted
-        placed = ledger.place_hold(
+        place = partial(
+            ledger.place_hold,
             session,
             account_id=self._account_id,
             amount=price.credits,
@@ -210,6 +212,9 @@ class Charge:
             metadata=wanted.metadata,
             pricing=price.pricing,
             request=self._request,
+        )
+        placed = unless_suspended(
+            session, account_id=self._account_id, write=lambda condition: place(only_if=condition)
         )
         if not placed.replayed:
             self._hold = placed.hold

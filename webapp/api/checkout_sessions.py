@@ -21,6 +21,7 @@ from webapp.api.identifiers import find_account_id
 from webapp.api.plan_checkout import SESSION_ID, Wanted, begin_plan, open_plan, page_of
 from webapp.api.problems import Problem, invalid, language
 from webapp.api.remembered import remembered
+from webapp.api.suspended import nothing_sold
 from webapp.api.unit import own_units
 from webapp.billing.checkout import (
     CurrencyNotOffered,
@@ -39,6 +40,7 @@ from webapp.catalog.package import Package
 from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.i18n.content import translate
+from webapp.people.suspension import is_suspended
 from webapp.people.user import User
 
 ENDPOINTS: list[Endpoint] = []
@@ -166,10 +168,9 @@ def _start(session: Session, call: Call[CheckoutSessionRequest], *, account_id: 
 
 def _start_purchase(session: Session, call: Call[CheckoutSessionRequest], *, account_id: int) -> Purchase:
     body = call.body
+    if is_suspended(session, account_id=account_id):
+        raise nothing_sold(session, account_id=account_id)
     user = session.scalars(select(User).where(User.account_id == account_id)).one_or_none()
-    if user is not None and user.suspended_at is not None:
-        detail = _("This account is suspended, so nothing can be bought for it at the moment.")
-        raise Problem(403, "account_suspended", detail)
     subscriber = is_subscriber(session, account_id=account_id, mode=mode(), now=clock.now())
     package = _package(session, body.package or "", subscriber=subscriber)
     currency, price_minor = _price(package, body.currency)

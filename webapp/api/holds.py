@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +19,7 @@ from webapp.api.identifiers import check_external_id, find_account_id, split_hol
 from webapp.api.pricing import BOOKED_BEFORE, Priced, price_of
 from webapp.api.problems import Problem
 from webapp.api.query import Parameter
+from webapp.api.suspended import unless_suspended
 from webapp.api.unit import one_snapshot
 
 ENDPOINTS: list[Endpoint] = []
@@ -71,13 +73,15 @@ def create_hold(session: Session, call: Call[HoldRequest]) -> Reply:
     """Reserve credits, in the order in which they would be spent: all of them or none, and never out of debt."""
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
+    was_placed = partial(_was_placed, session, account_id=account_id, key=call.idempotency_key)
     try:
         price = price_of(session, body=body, account_id=account_id)
     except Problem:
-        if not _was_placed(session, account_id=account_id, key=call.idempotency_key):
+        if not was_placed():
             raise
         price = BOOKED_BEFORE
-    placed = ledger.place_hold(
+    place = partial(
+        ledger.place_hold,
         session,
         account_id=account_id,
         amount=price.credits,
@@ -91,6 +95,9 @@ def create_hold(session: Session, call: Call[HoldRequest]) -> Reply:
         metadata=body.metadata,
         pricing=price.pricing,
         request=body.model_dump(mode="json"),
+    )
+    placed = unless_suspended(
+        session, account_id=account_id, write=lambda condition: place(only_if=condition), was_done=was_placed
     )
     as_placed = replace(placed.hold, state="open", captured=0)  # a replay is answered like the first time
     answer = _answers(session, holds=[as_placed], account_id=account_id, external_id=body.account)[0]

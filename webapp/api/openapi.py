@@ -25,7 +25,7 @@ _MEANING = {
     400: "`invalid_request`: the request is malformed; `field` says where.",
     401: "`unauthorized`: the key is missing, unknown, expired or revoked.",
     402: "`insufficient_credits`: with `required`, `available` and `buy_url`. The idempotency key stays unused.",
-    403: "`missing_scope` or `address_not_allowed`; `account_suspended` when buying.",
+    403: "`missing_scope` or `address_not_allowed`; `account_suspended`, with the `reason`, when spending or buying.",
     404: "There is no such account, entry, hold or unlock.",
     409: "`in_progress`, `source_key_conflict`, `hold_closed`, or `already_subscribed` with the `plan`.",
     413: "`too_large`.",
@@ -83,6 +83,7 @@ _PROBLEM = {
         "required": {"type": "integer"},
         "available": {"type": "integer"},
         "buy_url": {"type": "string", "format": "uri"},
+        "reason": {"type": "string"},
     },
 }
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from webapp.api.answers import CheckoutSessionAnswer
 from webapp.api.endpoint import Reply
 from webapp.api.problems import Problem, invalid, language
+from webapp.api.suspended import nothing_sold
 from webapp.billing.checkout import CurrencyNotOffered
 from webapp.billing.free_plan import HasBetterPlan, start_free
 from webapp.billing.holder import Holder, holder_of
@@ -106,8 +107,7 @@ def _choose(session: Session, code: str, holder: Holder) -> Plan:
     except PlanNotOnOffer:
         raise invalid(_("This plan is not offered any more."), field="plan") from None
     except Suspended:
-        detail = _("This account is suspended, so nothing can be bought for it at the moment.")
-        raise Problem(403, "account_suspended", detail) from None
+        raise nothing_sold(session, account_id=holder.account_id) from None
 
 
 def _start_free(session: Session, plan: Plan, holder: Holder) -> None:

@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from webapp import ledger
 from webapp.api.problems import Problem, invalid
 from webapp.config import Settings
+from webapp.people.suspension import AccountSuspended
 
 
 def problem_of_refusal(refusal: ledger.LedgerRefusal) -> Problem:
@@ -18,6 +19,9 @@ def problem_of_refusal(refusal: ledger.LedgerRefusal) -> Problem:
             return invalid(_("“%(field)s” is not valid: %(reason)s.", field=field, reason=str(refusal)), field=field)
         case ledger.AccountNotFound():
             return account_not_found()
+        case AccountSuspended():
+            detail = _("This account is suspended, so nothing can be spent from it at the moment.")
+            return Problem(403, "account_suspended", detail, reason=refusal.reason)
         case ledger.EntryNotFound():
             return entry_not_found()
         case ledger.IdempotencyKeyReused():

@@ -1,6 +1,7 @@
 """Spends and their refunds."""
 
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
 from flask_babel import gettext as _
@@ -14,6 +15,7 @@ from webapp.api.fields import Credits, LongText, Request, Time
 from webapp.api.identifiers import find_account_id, split_entry_id
 from webapp.api.pricing import BOOKED_BEFORE, Priced, kept_price_of
 from webapp.api.problems import Problem, invalid
+from webapp.api.suspended import unless_suspended
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -51,15 +53,17 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
     """Burn credits, soonest to expire first: all that it costs or, with `partial`, what there is."""
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
+    was_booked = partial(_key_is_used, session, account_id=account_id, key=call.idempotency_key)
     try:
         price = kept_price_of(session, body=body, account_id=account_id)
         refuse_stale(body)
     except Problem:
         # What was booked once is answered again, even if the feature is gone or the moment too old by now.
-        if not _key_is_used(session, account_id=account_id, key=call.idempotency_key):
+        if not was_booked():
             raise
         price = BOOKED_BEFORE
-    written = ledger.spend(
+    spend = partial(
+        ledger.spend,
         session,
         account_id=account_id,
         amount=price.credits,
@@ -74,7 +78,13 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
         pricing=price.pricing,
         occurred_at=body.occurred_at,
         request=body.model_dump(mode="json"),
-        only_if=ledger.all_of(call.relied_on, price.relied_on),
+    )
+    written = unless_suspended(
+        session,
+        account_id=account_id,
+        write=lambda condition: spend(only_if=condition),
+        was_done=was_booked,
+        relied_on=ledger.all_of(call.relied_on, price.relied_on),
     )
     answer = entry_answer(written.entry, external_id=body.account)
     return Reply(body=answer, status=201, replayed=written.replayed)

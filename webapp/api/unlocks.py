@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from webapp import ledger
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import ExternalId, Metadata, Request, ShortText
 from webapp.api.identifiers import check_external_id, find_account_id
@@ -16,6 +17,7 @@ from webapp.catalog.unlock import LONGEST_KEY, UnlockNotFound, list_unlocks
 from webapp.catalog.unlocking import Opened, open_unlocks, unlock
 from webapp.database import unit_of_work
 from webapp.i18n.content import translate
+from webapp.people.suspension import not_suspended, why_suspended
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -48,16 +50,20 @@ def create_unlock(session: Session, call: Call[UnlockRequest]) -> Reply:
     The spend is an ordinary one: refunded in full, it closes what it opened.
     """
     body = call.body
+    account_id = find_account_id(session, external_id=body.account)
     try:
         unlocked = unlock(
             session,
-            account_id=find_account_id(session, external_id=body.account),
+            account_id=account_id,
             key=body.unlock,
             idempotency_key=call.idempotency_key,
             actor=call.actor,
             reference=body.reference,
             metadata=body.metadata,
+            only_if=not_suspended(account_id),
         )
+    except ledger.ConditionFailed:
+        raise why_suspended(session, account_id=account_id) from None
     except UnlockNotFound:
         raise Problem(404, "unlock_not_found", _("There is no unlock of that name on offer.")) from None
     status = 201 if unlocked.charged or unlocked.replayed else 200

@@ -48,7 +48,7 @@ def queue_usage(session: Session, call: Call[BatchRequest]) -> Reply:
     """Up to 1,000 spends are stored and charged soon, those of one account in the order in which they came."""
     read = [read_item(item, place) for place, item in enumerate(call.body.items)]
     items = [one for one in read if isinstance(one, BatchItem)]
-    spends = iter(as_spends(session, items, actor=call.actor))
+    spends = iter(as_spends(session, items, actor=call.actor, refuse_suspended=False))
     events = [_storable(next(spends)) if isinstance(one, BatchItem) else one for one in read]
     refused = {place: body_of(one) for place, one in enumerate(events) if isinstance(one, Problem)}
     batch = accept_usage(

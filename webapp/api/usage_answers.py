@@ -12,6 +12,7 @@ from webapp.api.fields import described_as
 from webapp.api.problems import Problem, body_of
 from webapp.api.refusals import problem_of_refusal
 from webapp.config import Settings
+from webapp.people.suspension import AccountSuspended
 from webapp.usage.event import STATES, UsageEvent
 
 UsageState = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STATES)})]
@@ -105,7 +106,8 @@ def event_answer(event: UsageEvent, *, external_id: str | None) -> UsageEventAns
 
 
 _REFUSALS: dict[str, type[ledger.LedgerRefusal]] = {
-    kind.code: kind for kind in (ledger.InsufficientCredits, ledger.IdempotencyKeyReused, ledger.AccountNotFound)
+    kind.code: kind
+    for kind in (ledger.InsufficientCredits, ledger.IdempotencyKeyReused, ledger.AccountNotFound, AccountSuspended)
 }
 
 

@@ -32,7 +32,7 @@ from webapp.database import unit_of_work
 from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 from webapp.people.next_page import safe_next
-from webapp.people.user import User
+from webapp.people.suspension import is_suspended
 
 blueprint = Blueprint("checkout", __name__)
 
@@ -127,7 +127,7 @@ def _package_or_refusal(session: Session, code: str) -> Package | ResponseReturn
     try:
         moment = ledger.now(session)
         subscriber = is_subscriber(session, account_id=current_user.account_id, mode=mode(), now=moment)
-        if session.get_one(User, current_user.id).suspended_at is not None:
+        if is_suspended(session, account_id=current_user.account_id):
             return _refused(403, _("Your account is suspended, so nothing can be bought with it at the moment."))
         return choose_package(session, code=code, subscriber=subscriber)
     except PackageNotFound:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.people.suspension import is_suspended
 from webapp.people.user import User
 
 
@@ -22,12 +23,10 @@ class Holder:
 def holder_of(session: Session, *, account_id: int, external_id: str) -> Holder:
     """Who holds that account."""
     user = session.scalars(select(User).where(User.account_id == account_id)).one_or_none()
-    if user is None:
-        return Holder(id=None, account_id=account_id, external_id=external_id)
     return Holder(
-        id=user.id,
+        id=user.id if user else None,
         account_id=account_id,
         external_id=external_id,
-        email=user.email,
-        suspended=user.suspended_at is not None,
+        email=user.email if user else None,
+        suspended=is_suspended(session, account_id=account_id),
     )

@@ -89,12 +89,14 @@ def unlock(
     reference: str | None = None,
     metadata: dict[str, Any] | None = None,
     credits: int | None = None,
+    only_if: ledger.Condition | None = None,
 ) -> Unlocked:
     """The account has the unlock: bought now, or by this very request before, or open already, which costs nothing.
 
-    `credits` is what the buyer was told that it costs. One at a time for each account and unlock, then locks the
-    account. Raises UnlockNotFound for one that is not on offer, PriceChanged, and what `ledger.spend` raises; nothing
-    was written then, and the idempotency key is unused, as it also is when nothing had to be bought.
+    `credits` is what the buyer was told that it costs, and `only_if` must hold for something to be bought. One at a
+    time for each account and unlock, then locks the account. Raises UnlockNotFound for one that is not on offer,
+    PriceChanged, and what `ledger.spend` raises; nothing was written then, and the idempotency key is unused, as it
+    also is when nothing had to be bought.
     """
     found = find_unlock(session, key=key)
     session.execute(_ONE_AT_A_TIME, {"name": f"unlock:{account_id}:{key}"})
@@ -115,6 +117,7 @@ def unlock(
         metadata=metadata,
         pricing={"unlock": key, "lines": [{"credits": found.credits}], "credits": found.credits},
         request=["unlock", key, reference, metadata],
+        only_if=None if booked else only_if,
     )
     entry = written.entry
     if not written.replayed:

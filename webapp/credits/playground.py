@@ -18,6 +18,7 @@ from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import feature_names
 from webapp.database import unit_of_work
 from webapp.ledger import Entry
+from webapp.people.suspension import not_suspended
 
 _MOST_DIGITS = 16
 
@@ -61,7 +62,8 @@ def show_playground() -> ResponseReturnValue:
 def spend_on_feature() -> ResponseReturnValue:
     """The credits are spent, once however often this very form is sent; then 303 to the page that says so.
 
-    422 with the reason when the choice means nothing or the credits don't suffice; nothing was written then.
+    422 with the reason when the choice means nothing or the credits don't suffice, 403 for a suspended account;
+    nothing was written then.
     """
     _only_in_sandbox()
     form = request.form.to_dict()
@@ -77,7 +79,11 @@ def spend_on_feature() -> ResponseReturnValue:
     except (UnknownFeature, DimensionsRefused, QuantityOutOfBounds, ledger.InsufficientCredits):
         return _page(form=form, key=secrets.token_urlsafe(16)), 422
     except ledger.IdempotencyKeyReused:
-        return _page(form=form, key=secrets.token_urlsafe(16), changed=True), 422
+        changed = _("This form was already used for something else. Send it once more.")
+        return _page(form=form, key=secrets.token_urlsafe(16), refused=changed), 422
+    except ledger.ConditionFailed:
+        suspended = _("Your account is suspended. Nothing was spent.")
+        return _page(form=form, key=secrets.token_urlsafe(16), refused=suspended), 403
     entry = written.entry
     target = url_for("credits.playground", feature=entry.feature, quantity=entry.quantity, spent=entry.seq)
     return redirect(target, 303)
@@ -95,6 +101,7 @@ def _spend(session: Session, *, feature: str, quantity: int, key: str) -> ledger
         quantity=cost.quantity,
         pricing=cost.pricing,
         request=["playground", feature, quantity],
+        only_if=not_suspended(current_user.account_id),
     )
 
 
@@ -104,12 +111,12 @@ def _cost(session: Session, *, feature: str, quantity: int) -> Quote:
     return quote(session, feature=feature, quantity=quantity, plan=plan)
 
 
-def _page(*, form: dict[str, str], key: str, spent: str | None = None, changed: bool = False) -> str:
+def _page(*, form: dict[str, str], key: str, spent: str | None = None, refused: str | None = None) -> str:
     _only_in_sandbox()
     with unit_of_work() as session:
         playground = _read(session, form=form, key=key, spent=spent)
-    if changed:
-        playground.errors["feature"] = _("This form was already used for something else. Send it once more.")
+    if refused:
+        playground.errors["feature"] = refused
     part = request.headers.get("HX-Target") == "playground"
     template = "credits/_playground.html" if part else "credits/playground.html"
     return render_template(template, p=playground, live=playground.live)

@@ -14,6 +14,7 @@ from webapp.catalog.unlock import Unlock, UnlockNotFound, list_unlocks
 from webapp.catalog.unlocking import Opened, PriceChanged, open_unlocks, unlock
 from webapp.database import unit_of_work
 from webapp.i18n.content import translate
+from webapp.people.suspension import not_suspended
 
 _BACK = "/credits#h-unlocks"
 
@@ -76,8 +77,8 @@ def _offer(one: Unlock, available: int) -> Offer:
 def open_unlock() -> ResponseReturnValue:
     """It is open, paid once however often the form is sent; then 303 to the section that says so.
 
-    Where the credits don't suffice, or it costs something else by now, nothing was written and the page says so. 404
-    for what is not on offer.
+    Where the credits don't suffice, it costs something else by now, or the account is suspended, nothing was written
+    and the page says so. 404 for what is not on offer.
     """
     key, told = request.form.get("unlock", ""), request.form.get("credits", "")
     if not (told.isascii() and told.isdecimal() and len(told) <= 16):
@@ -91,12 +92,15 @@ def open_unlock() -> ResponseReturnValue:
                 idempotency_key=f"unlock:{secrets.token_urlsafe(16)}",  # what is open already is not bought again
                 actor=current_user.actor,
                 credits=int(told),
+                only_if=not_suspended(current_user.account_id),
             )
             name = translate("unlock", key, unlocked.opened.name)
     except UnlockNotFound:
         abort(404)
     except PriceChanged:
         flash(_("It costs something else by now. Nothing was spent; look at it once more."), "bad")
+    except ledger.ConditionFailed:
+        flash(_("Your account is suspended. Nothing was spent."), "bad")
     except ledger.InsufficientCredits:
         flash(_("You don’t have the credits for that. Nothing was spent."), "bad")
     else:

@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.arguments import as_json, checked
 from webapp.ledger.call import call, call_all, note_change
+from webapp.ledger.condition import Condition, ConditionFailed
 from webapp.ledger.entries import GRANT_COLUMNS, Draw, Grant
 from webapp.ledger.errors import HoldNotFound, InvalidRequest
 from webapp.ledger.fingerprints import fingerprint
-from webapp.ledger.writes import ENTRY_OF, Written, written
+from webapp.ledger.writes import ENTRY_OF, STILL, Written, only_where, written
 
 DEFAULT_LENGTH = timedelta(minutes=15)
 LONGEST = timedelta(hours=24)
@@ -68,10 +70,11 @@ _FACTS = {
     "closed_by": f"CASE WHEN {_LAPSED} THEN 'ledger' ELSE h.closed_by END AS closed_by",
 }
 _READ = ", ".join(_FACTS.get(name, f"h.{name}") for name in _FIELDS)
-_PLACE = text(
-    f"SELECT {_HOLD_OF} FROM ledger.place_hold(:account_id, :amount, :idempotency_key, :fingerprint, :actor,"
+_PLACED = (
+    "ledger.place_hold({account_id}, :amount, :idempotency_key, :fingerprint, :actor,"
     " :expires_in, :feature, :quantity, :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb))"
 )
+_PLACE = text(f"SELECT {_HOLD_OF} FROM {_PLACED.format(account_id=':account_id')}")
 _CAPTURE = text(
     f"SELECT {ENTRY_OF} FROM ledger.capture_hold(:account_id, :number, :amount, :allow_excess, :idempotency_key,"
     " :fingerprint, :actor, :quantity, :description, :reference, CAST(:metadata AS jsonb), CAST(:pricing AS jsonb))"
@@ -104,12 +107,13 @@ def place_hold(
     metadata: dict[str, Any] | None = None,
     pricing: dict[str, Any] | None = None,
     request: Any = None,
+    only_if: Condition | None = None,
 ) -> WrittenHold:
     """`amount` credits are reserved in burn order for `expires_in` (1 s to 24 h): in the balance, not available.
 
-    All of them or none, and never out of the overdraft. `pricing` and `request` as in `spend`. Locks the account.
-    Raises InsufficientCredits (the key stays unused), IdempotencyKeyReused, AccountNotFound, InvalidRequest; nothing
-    was written then.
+    All of them or none, and never out of the overdraft. `pricing`, `request` and `only_if` as in `spend`. Locks the
+    account. Raises ConditionFailed, InsufficientCredits (the key stays unused), IdempotencyKeyReused, AccountNotFound,
+    InvalidRequest; nothing was written then.
     """
     note_change(session, account_id)
     if not timedelta(seconds=1) <= expires_in <= LONGEST:
@@ -131,7 +135,17 @@ def place_hold(
     )
     intent = request if request is not None else (amount, feature, quantity, description, reference, metadata)
     arguments["fingerprint"] = fingerprint("hold", intent, expires_in.total_seconds())
-    return _written_hold(call(session, _PLACE, arguments))
+    if only_if is None:
+        return _written_hold(call(session, _PLACE, arguments))
+    rows = call_all(session, _place_if(only_if.sql), {**arguments, **only_if.arguments})
+    if not rows:
+        raise ConditionFailed
+    return _written_hold(rows[0])
+
+
+@lru_cache(maxsize=100)
+def _place_if(condition: str) -> TextClause:
+    return text(f"SELECT {_HOLD_OF} FROM {only_where(condition)} CROSS JOIN LATERAL {_PLACED.format(account_id=STILL)}")
 
 
 def capture_hold(

@@ -160,13 +160,18 @@ def spend(
 
 @lru_cache(maxsize=100)
 def _spend_if(condition: str) -> TextClause:
-    """The account's id comes out of the condition, so that there is none to spend from where that fails.
+    return text(f"SELECT {ENTRY_OF} FROM {only_where(condition)} CROSS JOIN LATERAL {_SPENT.format(account_id=STILL)}")
 
-    OFFSET keeps the planner from putting the id in by itself, which would leave it free to spend first.
+
+STILL = "still.account_id"
+
+
+def only_where(condition: str) -> str:
+    """The account's id, as STILL, comes out of the condition, so that there is none to take from where that fails.
+
+    OFFSET keeps the planner from putting the id in by itself, which would leave it free to write first.
     """
-    still = f"SELECT CAST(:account_id AS bigint) AS account_id WHERE EXISTS ({condition}) OFFSET 0"
-    spent = _SPENT.format(account_id="still.account_id")
-    return text(f"SELECT {ENTRY_OF} FROM ({still}) still CROSS JOIN LATERAL {spent}")
+    return f"(SELECT CAST(:account_id AS bigint) AS account_id WHERE EXISTS ({condition}) OFFSET 0) still"
 
 
 def refund_spend(

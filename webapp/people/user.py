@@ -36,8 +36,6 @@ class User(Base, UserMixin):
     password_changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     credit_mails: Mapped[bool] = mapped_column(Boolean, default=True)
-    suspended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    suspended_reason: Mapped[str | None] = mapped_column(Text)
 
     current_session_id: int | None = None
     session_token: str | None = None

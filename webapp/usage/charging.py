@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
 from webapp.database import sqlstate
+from webapp.people.suspension import AccountSuspended, suspended_among
 from webapp.usage.event import CHARGED, PARKED, REJECTED
 
 MOST_EVENTS = 1_000  # what ledger.spend_many takes
@@ -94,12 +95,20 @@ def charge_next(session: Session, *, limit: int = MOST_EVENTS) -> Counter[str] |
     if not events:  # whoever had these lanes before has charged everything in them
         return Counter()
     try:
-        outcomes = ledger.spend_many(session, items=[_as_spend(event) for event in events])
+        outcomes = _charge(session, events)
         return _settle(session, events, outcomes)
     except Exception as error:
         if isinstance(error, DBAPIError) and sqlstate(error)[:2] not in _ABOUT_DATA:
             raise
         raise ChargingFailed([event["id"] for event in events]) from error
+
+
+def _charge(session: Session, events: Sequence[RowMapping]) -> list[ledger.Written | ledger.LedgerRefusal]:
+    """What became of each event, in this order. What suspended accounts have used waits until they are resumed."""
+    suspended = suspended_among(session, account_ids={event["account_id"] for event in events})
+    items = [_as_spend(event) for event in events if event["account_id"] not in suspended]
+    charged = iter(ledger.spend_many(session, items=items))
+    return [suspended.get(event["account_id"]) or next(charged) for event in events]
 
 
 def park_failed(session: Session, *, event_id: int, reason: str) -> None:
@@ -148,7 +157,7 @@ def _settle(
 def _state(outcome: ledger.Written | ledger.LedgerRefusal) -> str:
     if isinstance(outcome, ledger.Written):
         return CHARGED
-    return PARKED if isinstance(outcome, ledger.InsufficientCredits) else REJECTED
+    return PARKED if isinstance(outcome, ledger.InsufficientCredits | AccountSuspended) else REJECTED
 
 
 def _refusal(outcome: ledger.Written | ledger.LedgerRefusal) -> str | None:

@@ -7,6 +7,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from webapp import clock
+from webapp.people.suspension import AccountSuspended
 from webapp.usage.event import PARKED, PENDING, REJECTED, UsageEvent
 
 # So long a parked event is tried again by itself; then it is left for a person.
@@ -21,6 +22,7 @@ _RETRY = text(
         WHERE e.state = 'parked' AND e.tried_version IS NOT NULL AND e.accepted_at > :oldest
           AND (a.version <> e.tried_version OR e.since < :anyway)
           AND (a.balance - a.held + a.overdraft_limit >= e.amount OR e.partial)
+          AND NOT EXISTS (SELECT FROM suspensions s WHERE s.account_id = e.account_id AND s.ended_at IS NULL)
         ORDER BY e.id LIMIT :limit FOR UPDATE OF e SKIP LOCKED)
     UPDATE usage_events e SET state = 'pending', since = :now FROM due WHERE e.id = due.id
     """
@@ -40,6 +42,14 @@ def retry_payable(session: Session, *, limit: int) -> int:
 def retry_parked(session: Session, *, account_ids: Collection[int]) -> int:
     """All parked events of these accounts are pending again, whatever parked them and when; returns how many."""
     return _move_parked(session, account_ids=account_ids, state=PENDING)
+
+
+def retry_resumed(session: Session, *, account_id: int) -> int:
+    """What was parked because the account was suspended is pending again, however long ago; returns how many."""
+    waits = (UsageEvent.account_id == account_id, UsageEvent.state == PARKED)
+    ours = UsageEvent.refusal["code"].astext == AccountSuspended.code
+    moved = update(UsageEvent).where(*waits, ours).values(state=PENDING, since=clock.now())
+    return len(session.execute(moved.returning(UsageEvent.id)).all())
 
 
 def give_up(session: Session, *, account_ids: Collection[int]) -> int:
