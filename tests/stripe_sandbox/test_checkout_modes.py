@@ -97,6 +97,13 @@ def test_code_is_typed_and_taken_off(sandbox: Sandbox) -> None:
     assert (done.total_details.amount_discount, done.discounts[0].promotion_code) == (180, code.id)
 
 
+def test_a_discount_on_three_decimals_leaves_what_can_be_charged(sandbox: Sandbox) -> None:
+    coupon = sandbox.api.coupons.create({"percent_off": 33.3, "duration": "once"})
+    item = {"price_data": {"currency": "kwd", "unit_amount": 2_500, "product_data": {"name": "x"}}, "quantity": 1}
+    session = sandbox.open_session(line_items=[item], discounts=[{"coupon": coupon.id}])
+    assert (session.total_details.amount_discount, session.amount_total) == (830, 1_670)
+
+
 def test_order_that_a_coupon_pays_needs_no_card(sandbox: Sandbox) -> None:
     coupon = sandbox.api.coupons.create({"percent_off": 100, "duration": "once"})
     session = sandbox.open_session(discounts=[{"coupon": coupon.id}])

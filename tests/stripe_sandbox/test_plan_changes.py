@@ -49,6 +49,17 @@ def test_upgrade_can_be_billed_at_once(sandbox: Sandbox, half_used: Any) -> None
     assert amounts(invoices_of(sandbox, half_used)[-1]) == [3_000]
 
 
+def test_three_decimals_are_prorated_in_tens(sandbox: Sandbox) -> None:
+    subscription = subscribe(sandbox, monthly(sandbox, amount=3_700, currency="kwd"))
+    pass_days(sandbox, 10)
+    dearer = monthly(sandbox, amount=15_000, currency="kwd")
+    asked = {**change(subscription, dearer), "proration_behavior": "always_invoice"}
+    sandbox.api.subscriptions.update(subscription.id, asked)
+    latest = invoices_of(sandbox, subscription)[-1]
+    assert amounts(latest) == [-2_380, 9_640]  # of 28 days 18 are left: 2.3786 and 9.6429 dinars
+    assert latest.amount_paid == 7_260
+
+
 def test_change_without_proration_costs_nothing_now(sandbox: Sandbox, half_used: Any) -> None:
     asked = {**change(half_used, monthly(sandbox, amount=3_000)), "proration_behavior": "none"}
     sandbox.api.subscriptions.update(half_used.id, asked)

@@ -95,18 +95,20 @@ def test_an_order_for_nothing_makes_its_customer(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "percent", "inclusive", "tax"),
+    ("amount", "currency", "percent", "inclusive", "tax"),
     [
-        (0, 19, False, 0),
-        (1, 50, False, 1),
-        (900, 19, True, 144),
-        (900, 0, True, 0),
-        (100, 100, True, 50),
-        (3, 8.1, False, 0),
+        (0, "eur", 19, False, 0),
+        (1, "eur", 50, False, 1),
+        (900, "eur", 19, True, 144),
+        (900, "eur", 0, True, 0),
+        (100, "eur", 100, True, 50),
+        (3, "eur", 8.1, False, 0),
+        (1_500, "kwd", 5, False, 80),
+        (1_490, "kwd", 5, False, 70),
     ],
 )
-def test_taxes_are_rounded_half_up(amount: int, percent: float, inclusive: bool, tax: int) -> None:
-    assert tax_on(amount, percent=percent, inclusive=inclusive) == tax
+def test_taxes_are_rounded_half_up(amount: int, currency: str, percent: float, inclusive: bool, tax: int) -> None:
+    assert tax_on(amount, currency, percent=percent, inclusive=inclusive) == tax
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 https://docs.stripe.com/api/invoice-line-item and https://docs.stripe.com/billing/subscriptions/prorations
 """
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
-from webapp.stripe_sandbox.money import format_money
+from webapp.stripe_sandbox.money import format_money, round_money
 from webapp.stripe_sandbox.periods import show_day
 from webapp.stripe_sandbox.price_amounts import amount_of
 from webapp.stripe_sandbox.store import Store, new_id
@@ -116,7 +116,7 @@ def _part_line(
     price, quantity = item["price"], item["quantity"]
     start, end = item["current_period_start"], item["current_period_end"]
     amount = amount_of(price, quantity=quantity)
-    part = prorate(amount, left=end - at, whole=end - start)
+    part = prorate(amount, price["currency"], left=end - at, whole=end - start)
     several = f"{quantity} × " if quantity != 1 else ""
     return make_line(
         amount=sign * part,
@@ -131,11 +131,11 @@ def _part_line(
     )
 
 
-def prorate(amount: int, *, left: int, whole: int) -> int:
-    """`amount` × left ÷ whole, to the second, rounded half up to a minor unit."""
+def prorate(amount: int, currency: str, *, left: int, whole: int) -> int:
+    """`amount` × left ÷ whole, to the second, rounded half up to what can be charged."""
     if whole <= 0:
         return 0
-    return int((Decimal(amount) * max(0, left) / whole).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return round_money(Decimal(amount) * max(0, left) / whole, currency)
 
 
 def name_of(store: Store, price: dict[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""Minor units, smallest amounts and how a price reads."""
+"""Minor units, smallest amounts, rounding and how a price reads."""
+
+from decimal import ROUND_HALF_UP, Decimal
 
 from webapp.stripe_sandbox.errors import StripeError
 
@@ -22,6 +24,15 @@ def decimals_of(currency: str) -> int:
     if currency in WITHOUT_DECIMALS:
         return 0
     return 3 if currency in WITH_THREE_DECIMALS else 2
+
+
+def round_money(amount: Decimal, currency: str) -> int:
+    """Half up to what can be charged: whole minor units, and tens of them where there are three decimals.
+
+    https://docs.stripe.com/currencies#three-decimal
+    """
+    step = 10 if currency in WITH_THREE_DECIMALS else 1
+    return int((amount / step).quantize(Decimal(1), ROUND_HALF_UP)) * step
 
 
 def format_money(amount: int, currency: str, *, german: bool = False) -> str:

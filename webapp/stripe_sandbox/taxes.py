@@ -3,10 +3,11 @@
 https://docs.stripe.com/tax/products-prices-tax-codes-tax-behavior
 """
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from webapp.stripe_sandbox.faults import Faults, read_faults
+from webapp.stripe_sandbox.money import round_money
 from webapp.stripe_sandbox.store import Store
 
 UNTAXED = ("exempt", "reverse")
@@ -21,16 +22,15 @@ def tax_items(store: Store, session: dict[str, Any], items: list[dict[str, Any]]
     for item in items:
         amount = item["amount_subtotal"] - item["amount_discount"]
         inclusive = _is_inclusive(item["price"], rate)
-        item["amount_tax"] = tax_on(amount, percent=rate.tax_percent, inclusive=inclusive)
+        item["amount_tax"] = tax_on(amount, session["currency"], percent=rate.tax_percent, inclusive=inclusive)
         item["amount_total"] = amount + (0 if inclusive else item["amount_tax"])
     return sum(item["amount_tax"] for item in items)
 
 
-def tax_on(amount: int, *, percent: float, inclusive: bool) -> int:
-    """The tax in minor units, rounded half up: of `amount`, or contained in it."""
+def tax_on(amount: int, currency: str, *, percent: float, inclusive: bool) -> int:
+    """The tax in minor units, rounded half up to what can be charged: of `amount`, or contained in it."""
     share = Decimal(str(percent))
-    tax = amount * share / ((100 + share) if inclusive else 100)
-    return int(tax.quantize(Decimal(1), ROUND_HALF_UP))
+    return round_money(amount * share / ((100 + share) if inclusive else 100), currency)
 
 
 def _rate(store: Store, session: dict[str, Any]) -> Faults:

@@ -1,10 +1,12 @@
 """Coupons: https://docs.stripe.com/api/coupons"""
 
+from decimal import Decimal
 from typing import Any
 
 from webapp.stripe_sandbox.errors import exclusive_params, invalid, missing_param, no_such, refused
 from webapp.stripe_sandbox.events import emit
 from webapp.stripe_sandbox.form import Nested
+from webapp.stripe_sandbox.money import round_money
 from webapp.stripe_sandbox.operations import (
     Call,
     Operation,
@@ -63,9 +65,9 @@ def redeem(store: Store, coupon: Stored) -> None:
 
 
 def discount_of(coupon: dict[str, Any], *, amount: int, currency: str) -> int:
-    """Minor units off `amount`, never more than it, rounded to the nearest; nothing in another currency."""
+    """Minor units off `amount`, never more than it, rounded half up; nothing in another currency."""
     if coupon["percent_off"] is not None:
-        return min(amount, int(amount * coupon["percent_off"] / 100 + 0.5))
+        return min(amount, round_money(amount * Decimal(str(coupon["percent_off"])) / 100, currency))
     if coupon["currency"] != currency:
         return 0
     return min(amount, int(coupon["amount_off"]))
