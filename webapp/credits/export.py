@@ -42,14 +42,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 @login_required
 def export_csv() -> ResponseReturnValue:
     """The history as CSV (RFC 4180, UTF-8), newest first; 400 for filters that mean nothing."""
-    return _stream(_csv_lines(_entries(_filters())), mimetype="text/csv", name="credits.csv")
+    return stream(_csv_lines(_entries(_filters())), mimetype="text/csv", name="credits.csv")
 
 
 @login_required
 def export_json() -> ResponseReturnValue:
     """The history as one JSON object whose `data` lists the entries as the API shows them, newest first."""
     external_id = current_user.external_id
-    return _stream(_json_lines(_entries(_filters()), external_id), mimetype="application/json", name="credits.json")
+    return stream(_json_lines(_entries(_filters()), external_id), mimetype="application/json", name="credits.json")
 
 
 def _filters() -> Filters:
@@ -80,7 +80,8 @@ def _entries(filters: Filters) -> Iterator[Entry]:
         before = page.next_before
 
 
-def _stream(lines: Iterator[str], *, mimetype: str, name: str) -> Response:
+def stream(lines: Iterator[str], *, mimetype: str, name: str) -> Response:
+    """The lines as a file to be saved, sent while they are made."""
     response = Response(stream_with_context(_joined(lines)), mimetype=mimetype)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.cache_control.no_store = True
@@ -101,9 +102,9 @@ def _joined(lines: Iterable[str], size: int = 16_384) -> Iterator[str]:
 
 
 def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     for entry in entries:
-        yield _csv_line(
+        yield csv_line(
             [
                 entry.seq,
                 _to_the_microsecond(entry.occurred_at),
@@ -120,7 +121,8 @@ def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
         )
 
 
-def _csv_line(cells: Iterable[str | int | None]) -> str:
+def csv_line(cells: Iterable[str | int | None]) -> str:
+    """One line of RFC 4180, safe to open in a spreadsheet."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
     return buffer.getvalue()
