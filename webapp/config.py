@@ -58,6 +58,7 @@ class Settings:
     proxies: int
     metrics_token: str | None = field(repr=False)
     stripe_tax: bool
+    account_rate_per_minute: int
 
     @property
     def secure_cookies(self) -> bool:
@@ -149,6 +150,7 @@ class _Reader:
             proxies=self.number("PROXIES", 0, low=0, high=5),
             metrics_token=self.text("METRICS_TOKEN"),
             stripe_tax=self.number("STRIPE_TAX", 0, low=0, high=1) == 1,
+            account_rate_per_minute=self.number("ACCOUNT_RATE_PER_MINUTE", 0, low=0, high=10**9),
         )
         self._refuse_unsafe(settings)
         if self.problems:

@@ -53,7 +53,7 @@ def register(app: Flask) -> None:
     limiter.exempt(blueprint)
     app.register_blueprint(blueprint)
     charge_refusals.register(app)
-    app.extensions["api_rate_limit"] = RateLimit()
+    app.extensions["api_rate_limit"] = RateLimit(per_account=app.config["SETTINGS"].account_rate_per_minute)
     app.extensions["api_kept"] = KeptByProcess()
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():

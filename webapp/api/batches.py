@@ -1,5 +1,6 @@
 """Many spends in one request, each with its own idempotency key and its own outcome."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from webapp.api.fields import Request, described_as
 from webapp.api.identifiers import find_account_ids
 from webapp.api.pricing import BOOKED_BEFORE, Price, price_by
 from webapp.api.problems import Problem, body_of, invalid
+from webapp.api.rate_limit import rate_limit
 from webapp.api.refusals import account_not_found, problem_of_refusal
 from webapp.api.spends import SpendRequest, refuse_stale
 from webapp.api.strict_json import Refused, read_batch, too_deep
@@ -67,7 +69,7 @@ class BatchRequest(Request):
 )
 def create_spends(session: Session, call: Call[BatchRequest]) -> Reply:
     """Up to 1,000 spends at once: each is charged or refused as it would be by itself, and harms no other."""
-    read = [read_item(item, place) for place, item in enumerate(call.body.items)]
+    read = refuse_too_many([read_item(item, place) for place, item in enumerate(call.body.items)])
     items = [one for one in read if isinstance(one, BatchItem)]
     outcomes = iter(_charge(session, items, actor=call.actor))
     results = [next(outcomes) if isinstance(one, BatchItem) else _refused(one) for one in read]
@@ -87,6 +89,19 @@ def read_item(item: Any, place: int) -> BatchItem | Problem:
         return problem
     except RecursionError:
         return too_deep()
+
+
+def refuse_too_many(read: list[BatchItem | Problem]) -> list[BatchItem | Problem]:
+    """The items, those refused that are beyond what may be asked about their account in this minute."""
+    left = rate_limit().take_of_accounts(Counter(one.account for one in read if isinstance(one, BatchItem)))
+    allowed: list[BatchItem | Problem] = []
+    for one in read:
+        if isinstance(one, BatchItem):
+            left[one.account] -= 1
+            allowed.append(one if left[one.account] >= 0 else rate_limit().account_refused())
+        else:
+            allowed.append(one)
+    return allowed
 
 
 def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[Result]:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -13,10 +13,12 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from webapp import ledger
 from webapp.api.authentication import authenticate, kept_key, require_scope
+from webapp.api.fields import EXTERNAL_ID
 from webapp.api.kept import kept
 from webapp.api.keys import KnownKey
 from webapp.api.problems import Problem, in_callers_language, invalid, problem_for_status, respond
 from webapp.api.query import Parameter, read_query
+from webapp.api.rate_limit import rate_limit, tighter
 from webapp.api.refusals import problem_of_refusal
 from webapp.api.strict_json import read_object
 from webapp.api.unit import attempt, one_lookup, one_statement
@@ -151,7 +153,7 @@ def add_to(blueprint: Blueprint, one: Endpoint) -> None:
             except HTTPException as error:
                 response = problem_for_status(error.code or 500, error)
         for name, value in limits.items():
-            response.headers[name] = value
+            response.headers.setdefault(name, value)  # a refusal may tell of another limit
         return response
 
     blueprint.add_url_rule(one.path, one.work.__name__, view, methods=[one.method])
@@ -177,7 +179,7 @@ def _answer(
     key: KnownKey,
     relied_on: ledger.Condition | None = None,
 ) -> Response:
-    limits.update(current_app.extensions["api_rate_limit"].take(key=key))
+    limits.update(rate_limit().take(key=key))
     require_scope(key, scopes=one.scopes)
     call: Call[Any] = Call(
         key=key,
@@ -186,6 +188,8 @@ def _answer(
         query=read_query(one.query),
         body=_body(one),
     )
+
+    _count(call, path, limits)
 
     def work() -> Reply:
         with one.unit() as session:
@@ -198,6 +202,29 @@ def _answer(
         call = replace(call, key=attempt(_authenticated), relied_on=None)
         require_scope(call.key, scopes=one.scopes)
         return _response(attempt(work))
+
+
+def _count(call: Call[Any], path: dict[str, str], limits: dict[str, str]) -> None:
+    """The request is counted for the account that it is about, and a batch for as many requests as it has items.
+
+    A batch counts for its accounts item by item, where those are charged. Raises 429.
+    """
+    items = getattr(call.body, "items", None)
+    if items is not None:
+        if len(items) > 1:
+            limits.update(rate_limit().take(key=call.key, count=len(items) - 1))
+        return
+    account = _account_of(call, path)
+    if EXTERNAL_ID.fullmatch(account):
+        limits.update(tighter(limits, rate_limit().take_of_account(account)))
+
+
+def _account_of(call: Call[Any], path: dict[str, str]) -> str:
+    """The external id that the request names, or empty; an entry and a hold begin with their account's."""
+    if "external_id" in path:
+        return path["external_id"]
+    thing = path.get("entry") or path.get("hold")
+    return thing.rpartition(":")[0] if thing else getattr(call.body, "account", "")
 
 
 def _authenticated() -> KnownKey:

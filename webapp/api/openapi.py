@@ -35,7 +35,10 @@ _MEANING = {
     503: "`unavailable`: wait `Retry-After` seconds and send the same request again.",
 }
 _LIMITS = {
-    "RateLimit-Limit": {"description": "Requests a minute of this key.", "schema": {"type": "integer"}},
+    "RateLimit-Limit": {
+        "description": "Requests a minute of this key or about this account, whichever leaves less.",
+        "schema": {"type": "integer"},
+    },
     "RateLimit-Remaining": {"description": "What is left of them in this minute.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until there are new ones.", "schema": {"type": "integer"}},
     "X-Request-Id": {"description": "The name of the request in our logs.", "schema": {"type": "string"}},

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
-from webapp.api.batches import MOST_BODY_BYTES, BatchItem, BatchRequest, as_spends, read_item
+from webapp.api.batches import MOST_BODY_BYTES, BatchItem, BatchRequest, as_spends, read_item, refuse_too_many
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.identifiers import check_external_id, find_account_id
 from webapp.api.problems import Problem, body_of
@@ -46,7 +46,7 @@ ENDPOINTS: list[Endpoint] = []
 )
 def queue_usage(session: Session, call: Call[BatchRequest]) -> Reply:
     """Up to 1,000 spends are stored and charged soon, those of one account in the order in which they came."""
-    read = [read_item(item, place) for place, item in enumerate(call.body.items)]
+    read = refuse_too_many([read_item(item, place) for place, item in enumerate(call.body.items)])
     items = [one for one in read if isinstance(one, BatchItem)]
     spends = iter(as_spends(session, items, actor=call.actor, refuse_suspended=False))
     events = [_storable(next(spends)) if isinstance(one, BatchItem) else one for one in read]
