@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from webapp import create_app
 from webapp.billing.checkout import open_checkout
-from webapp.billing.plan_change import change_plan, preview_change
+from webapp.billing.plan_change import change_plan, note_wish, preview_change
 from webapp.billing.refunding import send_refund
 from webapp.billing.subscribing import open_plan_checkout, prepare_checkout
 from webapp.billing.subscription import Subscription
@@ -49,6 +49,7 @@ def alter(session: Session, *, subscription_id: int, plan: str, moment: str) -> 
         plan=session.get_one(Plan, plan),
         moment=datetime.fromisoformat(moment),
     )
+    note_wish(session, subscription=subscription, change=change)
     session.commit()  # as the page does
     change_plan(session, subscription=subscription, change=change)
 

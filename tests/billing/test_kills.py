@@ -24,6 +24,7 @@ from tests.billing.shop import Buyer
 from tests.instance import ROOT
 from webapp import ledger
 from webapp.billing.checkout import choose_package, start_purchase
+from webapp.billing.plan_change import note_wish, preview_change
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.purchase import Purchase
 from webapp.billing.refunding import outbox_key, refund_purchase
@@ -203,6 +204,57 @@ def test_a_downgrade_that_was_asked_for_and_forgotten_begins_all_the_same(shop: 
     shop.hear()
     assert [grant[1] for grant in plan_grants(shop, buyer) if grant[0] == "subscription"] == [5000, 1000]
     assert_ledger_sound(shop.app)
+
+
+@pytest.mark.parametrize("plan", ["pro", "free"])
+def test_a_plan_of_another_rhythm_that_was_asked_for_and_forgotten_follows_all_the_same(
+    shop: PlanShop, buyer: Buyer, plan: str
+) -> None:
+    on_plan(shop, buyer, "pro-yearly" if plan == "pro" else "pro")
+    shop.hear()
+    subscription = shop.subscription(buyer)
+    moment = shop.read(ledger.now).replace(microsecond=0)
+    asked = {"subscription_id": subscription.id, "plan": plan, "moment": moment.isoformat()}
+    die(shop, "alter", after=f"POST /v1/subscriptions/{subscription.stripe_subscription_id}", **asked)
+    assert not shop.subscription(buyer).cancel_at_period_end
+    shop.hear()
+    assert shop.subscription(buyer).pending_plan == plan
+    assert f"{plan.title()} begins on" in buyer.browser.get("/plan").text
+    shop.pass_days(366.5 if plan == "pro" else 31.1)
+    shop.hear()
+    row_id = shop.read(lambda s: s.scalars(select(OutboxRow.id).where(OutboxRow.job == "begin_successor")).one())
+    with shop.app.app_context():
+        successor_job(row_id)
+    assert f'data-plan="{plan}"' in buyer.browser.get("/plan").text
+    assert_ledger_sound(shop.app)
+
+
+def test_nothing_follows_for_a_wish_that_stripe_never_heard_of(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer, "pro-yearly")
+    shop.hear()
+    with shop.app.app_context(), unit_of_work() as session:
+        subscription = session.scalars(select(Subscription)).one()
+        asked = preview_change(session, subscription=subscription, plan=session.get_one(Plan, "pro"))
+        note_wish(session, subscription=subscription, change=asked)
+        stripe_id = subscription.stripe_subscription_id
+    assert shop.subscription(buyer).pending_plan == "pro"
+    assert "begins on" not in buyer.browser.get("/plan").text
+    shop.stripe.v1.subscriptions.update(stripe_id, {"cancel_at_period_end": True})  # as in the portal
+    shop.hear()
+    assert shop.subscription(buyer).pending_plan is None
+    assert "ends on" in buyer.browser.get("/plan").text
+
+
+def test_a_wish_that_was_undone_at_stripe_is_forgotten(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer, "pro-yearly")
+    assert change(buyer, "pro").status_code == 303
+    stripe_id = shop.subscription(buyer).stripe_subscription_id
+    shop.hear()
+    assert shop.subscription(buyer).pending_plan == "pro"
+    for ends in (False, True):
+        shop.stripe.v1.subscriptions.update(stripe_id, {"cancel_at_period_end": ends})
+        shop.hear()
+        assert shop.subscription(buyer).pending_plan is None
 
 
 def bought(shop: PlanShop, buyer: Buyer) -> Purchase:

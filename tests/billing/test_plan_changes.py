@@ -8,6 +8,7 @@ from jobs.begin_successor import begin_successor
 from tests.billing.plan_shop import PlanShop, buyer, change, customer_of, on_plan, plan_grants, shop
 from tests.billing.plans import assert_ledger_sound
 from tests.billing.shop import Buyer
+from tests.billing.test_reversal_pages import text_of
 from webapp.database import unit_of_work
 from webapp.outbox import OutboxRow
 
@@ -62,6 +63,29 @@ def test_a_downgrade_begins_with_the_next_period_and_can_be_undone(shop: PlanSho
     assert [row.credits for row in shop.member(buyer).periods()] == [5000, 1000]
     assert shop.subscription(buyer).price_minor == 1200
     assert 'data-plan="pro"' in buyer.browser.get("/plan").text
+
+
+def test_until_a_downgrade_begins_the_page_shows_what_is_paid_now_and_what_then(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer, "studio")
+    assert prices(buyer) == ("€49 a month", None)
+    change(buyer, "pro")
+    now, then = prices(buyer)
+    assert now == "€49 a month"
+    assert re.fullmatch(r"From \w+ \d+, 20\d\d: €12 a month", then or "")
+    buyer.browser.post("/plan/keep", {}, form="/plan")
+    assert prices(buyer) == ("€49 a month", None)
+    change(buyer, "free")
+    now, then = prices(buyer)
+    assert now == "€49 a month"
+    assert re.fullmatch(r"From \w+ \d+, 20\d\d: €0 for as long as you like", then or "")
+
+
+def prices(buyer: Buyer) -> tuple[str, str | None]:
+    """What the page says that the plan costs, now and later."""
+    page = buyer.browser.get("/plan").text
+    now, then = (re.search(rf'<dd id="{name}">(.*?)</dd>', page, re.DOTALL) for name in ("price", "price-then"))
+    assert now
+    return text_of(f"<main{now[1]}"), text_of(f"<main{then[1]}") if then else None
 
 
 def test_cancelled_at_the_period_s_end_undone_and_resumed(shop: PlanShop, buyer: Buyer) -> None:

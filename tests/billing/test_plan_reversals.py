@@ -100,6 +100,8 @@ def test_a_dispute_of_an_invoice_freezes_its_period_until_it_is_decided(
     hear_reversals(shop)
     assert plan_grants(shop, buyer) == [("subscription", 1000, left, 1200)]
     assert shop.member(buyer).available() == before - 1000 + left
+    told = "dispute decided for the seller on" in buyer.browser.get("/credits/history").text
+    assert told is (deed == "win")
     assert_ledger_sound(shop.app)
 
 

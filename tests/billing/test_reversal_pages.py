@@ -86,6 +86,50 @@ def test_frozen_credits_say_why_and_what_comes_next(shop: Shop, buyer: Buyer) ->
     assert "was disputed, and the bank gave €9.00 back." in seen
 
 
+def entry_of(shop: Shop, purchase: Purchase) -> str:
+    return f"/credits/entries/{shop.purchase(purchase.id).grant_id}"
+
+
+def test_a_dispute_that_was_won_is_told_beside_what_was_bought(shop: Shop, buyer: Buyer) -> None:
+    purchase = bought(shop, buyer)
+    assert "disput" not in text_of(buyer.browser.get(entry_of(shop, purchase)).text)
+    dispute_id = open_dispute(shop, purchase)
+    deliver_disputes(shop, purchase)
+    assert "Bought · frozen, its payment is disputed" in text_of(buyer.browser.get("/credits/history").text)
+    assert "€9.00 for them has been disputed since" in text_of(buyer.browser.get(entry_of(shop, purchase)).text)
+    control(shop, f"disputes/{dispute_id}/win")
+    deliver_disputes(shop, purchase)
+    history = text_of(buyer.browser.get("/credits/history").text)
+    assert re.search(r"Bought · dispute decided for the seller on \w+ \d+, 20\d\d, credits free again", history)
+    story = text_of(buyer.browser.get(entry_of(shop, purchase)).text)
+    assert "The payment of €9.00 for them was disputed" in story
+    assert "was decided for the seller: the payment stands, and the credits are free again." in story
+
+
+def test_a_dispute_that_was_lost_is_told_by_its_own_line_alone(shop: Shop, buyer: Buyer) -> None:
+    purchase = bought(shop, buyer)
+    dispute_id = open_dispute(shop, purchase)
+    deliver_disputes(shop, purchase)
+    control(shop, f"disputes/{dispute_id}/lose")
+    deliver_disputes(shop, purchase)
+    assert "data-dispute" not in buyer.browser.get(entry_of(shop, purchase)).text
+    assert "decided for the seller" not in buyer.browser.get("/credits/history").text
+    assert "The bank gave the payment for “Starter” back" in buyer.browser.get("/credits/history").text
+
+
+@pytest.mark.parametrize(("locale", "words"), [("de", "zugunsten des Verkäufers"), ("ar", "لصالح البائع")])
+def test_a_won_dispute_is_told_in_the_readers_language(shop: Shop, buyer: Buyer, locale: str, words: str) -> None:
+    purchase = bought(shop, buyer)
+    dispute_id = open_dispute(shop, purchase)
+    deliver_disputes(shop, purchase)
+    control(shop, f"disputes/{dispute_id}/win")
+    deliver_disputes(shop, purchase)
+    with shop.app.app_context(), unit_of_work() as session:
+        session.get_one(User, buyer.user.id).locale = locale
+    for path in ("/credits/history", entry_of(shop, purchase)):
+        assert words in buyer.browser.get(path).text, path
+
+
 @pytest.mark.parametrize(
     ("locale", "words"), [("de", ["30 %", "erstattet", "eingefroren"]), ("ar", ["30", "مجمَّدة", "استرداد"])]
 )

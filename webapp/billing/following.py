@@ -15,6 +15,7 @@ from webapp.billing.granting_due import grant_until
 from webapp.billing.holder import holder_of
 from webapp.billing.missing_payment import tell_of_missing_payment
 from webapp.billing.paid_invoice import Paid, apply_invoice, disagreement
+from webapp.billing.running_price import running_price_id
 from webapp.billing.stripe_api import UnknownToStripe, mode
 from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.stripe_price import PricedPlan, priced_plans
@@ -68,7 +69,7 @@ def follow_subscription(session: Session, *, stripe_id: str, invoice_id: str | N
 
 def stand_as(session: Session, *, subscription: Subscription, facts: SubscriptionFacts) -> Subscription:
     """The locked subscription and what it entitles to stand as the facts say; see `follow_subscription`."""
-    plans = _plans_of(session, facts)
+    plans = plans_in(session, facts)
     before = _standing(subscription)
     _mirror(subscription, facts, plans)
     _follow_status(session, subscription)
@@ -77,6 +78,7 @@ def stand_as(session: Session, *, subscription: Subscription, facts: Subscriptio
         row = known.get(invoice.id) or _new_row(session, subscription, invoice)
         _follow_invoice(session, subscription, row, invoice, plans, facts)
     _go_on(session, subscription)
+    _note_running_price(session, subscription, facts, plans)
     tell_of_missing_payment(session, subscription=subscription)
     subscription.version += 1
     if _standing(subscription) != before:
@@ -91,7 +93,8 @@ def _fetch(stripe_id: str, invoice_id: str | None) -> SubscriptionFacts:
         raise Unexplained(f"subscription {stripe_id}: Stripe does not know it") from None
 
 
-def _plans_of(session: Session, facts: SubscriptionFacts) -> dict[str, PricedPlan]:
+def plans_in(session: Session, facts: SubscriptionFacts) -> dict[str, PricedPlan]:
+    """What the prices of the subscription and of its invoices are, as far as they are ours."""
     prices = {line.price_id for invoice in facts.invoices for line in invoice.lines} | {facts.price_id}
     return priced_plans(session, price_ids={one for one in prices if one is not None}, mode=mode())
 
@@ -104,7 +107,7 @@ def lock_subscription(session: Session, *, facts: SubscriptionFacts) -> Subscrip
     found = find_subscription(session, stripe_id=facts.id, lock=True)
     if found is not None:
         return found
-    priced = _plans_of(session, facts).get(facts.price_id or "")
+    priced = plans_in(session, facts).get(facts.price_id or "")
     if priced is None:
         raise NotOurs(facts.id)
     if facts.livemode is not (mode() == "live"):
@@ -159,15 +162,28 @@ def _mirror(subscription: Subscription, facts: SubscriptionFacts, plans: dict[st
     subscription.stripe_item_id = facts.item_id
     subscription.period_starts_at, subscription.period_ends_at = facts.period_starts_at, facts.period_ends_at
     subscription.trial_ends_at = facts.trial_ends_at
+    if not _wish_stands(subscription, facts):
+        subscription.pending_plan = None
     subscription.cancel_at_period_end = facts.cancel_at_period_end
     subscription.ended_at = facts.ended_at
     subscription.stripe_payment_method_id = facts.payment_method_id
     subscription.unpaid_invoice_id = waiting[-1].id if waiting else None
     subscription.unpaid_invoice_url = waiting[-1].hosted_url if waiting else None
     subscription.needs = None if facts.ended_at else _what_is_needed(facts.invoices)
-    if not facts.cancel_at_period_end and not subscription.has_ended:
-        subscription.pending_plan = None
     subscription.check_at = None if subscription.has_ended else _next_look(subscription)
+
+
+def _wish_stands(subscription: Subscription, facts: SubscriptionFacts) -> bool:
+    """Whether the plan that we wrote down as the next one follows: the subscription ends, and ends for that wish.
+
+    It was written down before Stripe was asked, and Stripe may have been asked by somebody else meanwhile. What Stripe
+    has to say about it only confirms our own row; where it says nothing, an end that we knew of already is for it.
+    """
+    if facts.then is not None:
+        ends_for_it = facts.then == subscription.pending_plan
+    else:
+        ends_for_it = subscription.cancel_at_period_end
+    return ends_for_it and (facts.cancel_at_period_end or subscription.has_ended)
 
 
 def _what_is_needed(invoices: Sequence[InvoiceFacts]) -> str | None:
@@ -218,6 +234,17 @@ def _follow_invoice(
         else:
             subscription.reason = f"invoice {invoice.id}: {problem}"
             log.error("invoice_not_understood", subscription=subscription.id, invoice=invoice.id, problem=problem)
+
+
+def _note_running_price(
+    session: Session, subscription: Subscription, facts: SubscriptionFacts, plans: dict[str, PricedPlan]
+) -> None:
+    """What the plan that runs now costs, whatever the subscription's own price is by now."""
+    now = ledger.now(session)
+    for stretch in stretches_of(session, subscription_id=subscription.id):
+        if stretch.starts_at <= now and (stretch.ends_at is None or stretch.ends_at > now):
+            price_id = running_price_id(facts, plans, plan=stretch.plan)
+            subscription.running_price_minor = plans[price_id].price_minor if price_id else None
 
 
 def _new_row(session: Session, subscription: Subscription, invoice: InvoiceFacts) -> SubscriptionInvoice:

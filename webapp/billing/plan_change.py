@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement, stretches_of
-from webapp.billing.following import follow_subscription
+from webapp.billing.following import follow_subscription, plans_in
 from webapp.billing.paid_invoice import period_at
+from webapp.billing.running_price import running_price_id
 from webapp.billing.stripe_api import calling, client
-from webapp.billing.stripe_price import ensure_price, priced_plans
+from webapp.billing.stripe_price import ensure_price
 from webapp.billing.subscription import Subscription
-from webapp.billing.subscription_facts import fetch_subscription
+from webapp.billing.subscription_facts import NOTHING_FOLLOWS, THEN, fetch_subscription
 from webapp.catalog.periods import share_left
 from webapp.catalog.plan import Plan
 
@@ -133,12 +134,13 @@ def change_plan(session: Session, *, subscription: Subscription, change: Change)
 
     At Stripe first: what costs something now is paid, or nothing changes (PaymentRefused; ConfirmationNeeded, where
     the change waits at Stripe for the cardholder, for 23 hours). Killed after that, the event about it does the rest.
-    A change at the period's end can be undone until then. Raises PaymentsUnavailable.
+    A change at the period's end can be undone until then. Where another subscription follows this one, commit
+    `note_wish` first. Raises PaymentsUnavailable.
     """
     stretch = running_stretch(session, subscription=subscription, now=ledger.now(session))
     if change.way == NOW:
         _change_now(session, subscription, change)
-    elif stretch is not None and stretch.kind == change.plan.kind:
+    elif not _another_follows(stretch, change):
         price_id = ensure_price(
             session,
             plan=change.plan,
@@ -148,17 +150,32 @@ def change_plan(session: Session, *, subscription: Subscription, change: Change)
         )
         _swap_price(subscription, price_id)
     else:
-        _ends_with_period(subscription, ends=True)
+        _ends_with_period(subscription, ends=True, then=change.plan.code)
     changed = follow_subscription(session, stripe_id=subscription.stripe_subscription_id)
-    ends = change.way == AT_PERIOD_END and (stretch is None or stretch.kind != change.plan.kind)
-    changed.pending_plan = change.plan.code if ends else None
+    changed.pending_plan = change.plan.code if _another_follows(stretch, change) else None
     return changed
+
+
+def note_wish(session: Session, *, subscription: Subscription, change: Change) -> None:
+    """What is to follow this subscription when its period has ended is written down, where anything is.
+
+    Commit it before `change_plan`: Stripe tells later that its subscription ends, and of which wish that comes, but not
+    of what follows it. Nothing comes of a wish that Stripe never heard of.
+    """
+    stretch = running_stretch(session, subscription=subscription, now=ledger.now(session))
+    if _another_follows(stretch, change):
+        subscription.pending_plan = change.plan.code
+
+
+def _another_follows(stretch: Entitlement | None, change: Change) -> bool:
+    """Whether this subscription ends for it and another one begins, because their rhythms differ."""
+    return change.way == AT_PERIOD_END and (stretch is None or stretch.kind != change.plan.kind)
 
 
 def cancel_at_period_end(session: Session, *, subscription: Subscription) -> Subscription:
     """The subscription ends with the period that is paid for; until then everything stays. Raises
     PaymentsUnavailable."""
-    _ends_with_period(subscription, ends=True)
+    _ends_with_period(subscription, ends=True, then=NOTHING_FOLLOWS)
     changed = follow_subscription(session, stripe_id=subscription.stripe_subscription_id)
     changed.pending_plan = None
     return changed
@@ -170,7 +187,7 @@ def keep_plan(session: Session, *, subscription: Subscription) -> Subscription:
     They stay at the price that they paid last, even where the catalogue has another by now. Raises PaymentsUnavailable.
     """
     stretch = running_stretch(session, subscription=subscription, now=ledger.now(session))
-    _ends_with_period(subscription, ends=False)
+    _ends_with_period(subscription, ends=False, then=NOTHING_FOLLOWS)
     if stretch is not None and stretch.plan != subscription.plan:
         price_id = _price_paid(session, subscription, stretch)
         if price_id is not None:
@@ -266,15 +283,9 @@ def _change_when_confirmed(subscription: Subscription, params: dict[str, Any], *
 def _price_paid(session: Session, subscription: Subscription, stretch: Entitlement) -> str | None:
     """By which of Stripe's prices the plan that runs was paid last; the catalogue's where no invoice says it."""
     facts = fetch_subscription(subscription.stripe_subscription_id)
-    lines = [line for invoice in facts.invoices if invoice.is_paid for line in invoice.lines]
-    plans = priced_plans(session, price_ids={line.price_id for line in lines if line.price_id}, mode=subscription.mode)
-    of_plan = [
-        line
-        for line in lines
-        if line.price_id in plans and plans[line.price_id].plan.code == stretch.plan and line.amount_minor >= 0
-    ]
-    if of_plan:
-        return max(of_plan, key=lambda line: line.starts_at).price_id
+    found = running_price_id(facts, plans_in(session, facts), plan=stretch.plan)
+    if found is not None:
+        return found
     plan = session.get_one(Plan, stretch.plan)
     price_minor = plan.price_minor(subscription.currency)
     if price_minor is None or stretch.kind != plan.kind:
@@ -297,6 +308,9 @@ def _swap_price(subscription: Subscription, price_id: str) -> None:
         )
 
 
-def _ends_with_period(subscription: Subscription, *, ends: bool) -> None:
+def _ends_with_period(subscription: Subscription, *, ends: bool, then: str) -> None:
+    """`then` is kept with it at Stripe, so that whoever follows it knows which wish of ours was heard there."""
     with calling("change subscription"):
-        client().v1.subscriptions.update(subscription.stripe_subscription_id, params={"cancel_at_period_end": ends})
+        client().v1.subscriptions.update(
+            subscription.stripe_subscription_id, params={"cancel_at_period_end": ends, "metadata": {THEN: then}}
+        )

@@ -53,7 +53,8 @@ def trouble_with(subscription: Subscription | None) -> Trouble | None:
 class PlanOverview:
     """Everything on the plan page. `others` run beside `main`, such as a plan for life beside a subscription.
 
-    `then` is the plan that follows at `changes_at`; None with a `changes_at` is the end.
+    `price_minor` is what the subscription's plan that runs costs each time. `then` is the plan that follows at
+    `changes_at`, for `then_price_minor`; None with a `changes_at` is the end.
     """
 
     main: Entitlement | None
@@ -64,6 +65,8 @@ class PlanOverview:
     next_grant: NextGrant | None
     changes_at: datetime | None
     then: Plan | None
+    price_minor: int | None
+    then_price_minor: int | None
     options: list[Option]
 
     @property
@@ -91,15 +94,18 @@ def plan_overview(session: Session, *, account_id: int, mode: str, currency: str
     if subscription is not None:
         currency = subscription.currency
     changes_at, then = _what_changes(session, main, subscription)
+    plan = find_plan(session, code=main.plan) if main is not None else None
     return PlanOverview(
         main=main,
         others=found[1:],
-        plan=find_plan(session, code=main.plan) if main is not None else None,
+        plan=plan,
         subscription=subscription,
         currency=currency,
         next_grant=_next_grant(session, main, subscription, then=then, ends=changes_at is not None),
         changes_at=changes_at,
         then=then,
+        price_minor=_running_price(main, subscription, plan),
+        then_price_minor=_price_then(subscription, then),
         options=_options(session, main, subscription, currency),
     )
 
@@ -126,6 +132,21 @@ def _what_changes(
     if subscription.plan != main.plan:
         return subscription.period_ends_at, find_plan(session, code=subscription.plan)
     return None, None
+
+
+def _running_price(main: Entitlement | None, subscription: Subscription | None, plan: Plan | None) -> int | None:
+    if main is None or subscription is None or main.subscription_id != subscription.id:
+        return None
+    if subscription.plan == main.plan:
+        return subscription.price_minor
+    listed = plan.price_minor(subscription.currency) if plan is not None else None
+    return subscription.running_price_minor if subscription.running_price_minor is not None else listed
+
+
+def _price_then(subscription: Subscription | None, then: Plan | None) -> int | None:
+    if subscription is None or then is None:
+        return None
+    return subscription.price_minor if subscription.plan == then.code else then.price_minor(subscription.currency)
 
 
 def _next_grant(

@@ -21,6 +21,7 @@ from webapp.billing.plan_change import (
     cancel_at_period_end,
     change_plan,
     keep_plan,
+    note_wish,
     open_portal,
     preview_change,
     running_stretch,
@@ -66,7 +67,8 @@ def change(code: str) -> ResponseReturnValue:
         with unit_of_work() as session:
             subscription, plan = _subscription_and_plan(session, code)
             asked = preview_change(session, subscription=subscription, plan=plan, moment=moment)
-        with unit_of_work() as session:  # the plan's price at Stripe is known for good before anything is paid
+            note_wish(session, subscription=subscription, change=asked)
+        with unit_of_work() as session:  # its price at Stripe and the wish are known for good before anything is done
             subscription, _plan = _subscription_and_plan(session, code)
             change_plan(session, subscription=subscription, change=asked)
     except (SamePlan, NotChangeable):

@@ -16,7 +16,8 @@ ENDED = ("canceled", "incomplete_expired")
 class Subscription(Base):
     """A subscription as it stood at Stripe when it was last looked at.
 
-    `plan` is what its price means; what the account is entitled to is another matter (`entitlements`). `pending_plan`
+    `plan` is what its price means; what the account is entitled to is another matter (`entitlements`). `price_minor` is
+    what the next invoice is for, `running_price_minor` what was paid for the plan that runs. `pending_plan`
     begins when this one ends at its period's end, `successor_id` is the subscription that it became. `version` grows
     with every change.
     """
@@ -33,6 +34,7 @@ class Subscription(Base):
     external_id: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
     price_minor: Mapped[int] = mapped_column(BigInteger)
+    running_price_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     period_starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

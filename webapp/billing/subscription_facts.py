@@ -11,6 +11,9 @@ PAGE = 100
 _EXPAND = ["payments", "payments.data.payment.payment_intent"]
 # Error codes that a customer mends by saying where they are: https://docs.stripe.com/error-codes
 _ADDRESS_CODES = ("customer_tax_location_invalid", "tax_id_invalid")
+# What we leave with a subscription that ends at our word: the code of the plan that its holder wants then.
+THEN = "then"
+NOTHING_FOLLOWS = "nothing"
 Json = Mapping[str, Any]
 
 
@@ -66,7 +69,10 @@ class InvoiceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriptionFacts:
-    """A subscription with its one item, and its invoices, oldest first."""
+    """A subscription with its one item, and its invoices, oldest first.
+
+    `then` is what we told Stripe last would follow it; None where we never did.
+    """
 
     id: str
     customer_id: str
@@ -83,6 +89,7 @@ class SubscriptionFacts:
     ended_at: datetime | None
     payment_method_id: str | None
     invoices: tuple[InvoiceFacts, ...]
+    then: str | None = None
 
 
 def fetch_subscription(subscription_id: str, *, invoice_id: str | None = None) -> SubscriptionFacts:
@@ -137,6 +144,7 @@ def read_subscription(found: Json, invoices: Sequence[Json]) -> SubscriptionFact
         cancel_at_period_end=bool(found.get("cancel_at_period_end")) or found.get("cancel_at") is not None,
         ended_at=_maybe(found.get("ended_at")),
         payment_method_id=_id(found.get("default_payment_method")),
+        then=(found.get("metadata") or {}).get(THEN),
         invoices=tuple(
             sorted(
                 (one for one in facts if one.subscription_id == found["id"]), key=lambda one: (one.created_at, one.id)

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
+from webapp.credits.dispute_words import disputes_in_short
 from webapp.credits.naming import entry_detail, entry_title, shorten
 from webapp.credits.plan_words import what_became_of_it
 from webapp.ledger import Entry
@@ -30,7 +31,7 @@ class Row:
 def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
     """The entries, newest first, as rows of one table."""
     widths = _widths([entry.balance_after for entry in entries])
-    became = what_became_of_it(session, entries)
+    became = {**disputes_in_short(session, entries), **what_became_of_it(session, entries)}
     return [
         Row(
             entry=entry,

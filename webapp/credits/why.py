@@ -11,6 +11,7 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.credits.dispute_words import disputes_in_full
 from webapp.credits.line_notes import note_of, whole
 from webapp.credits.naming import actor_name, entry_title, feature_name, grant_name, shorten, story_of
 from webapp.credits.plan_words import carried_over_to, carried_over_words
@@ -64,6 +65,7 @@ class Why:
     paid: str
     next_entry: Entry | None
     carried_over: str
+    disputes: list[str]
     rate_card_version: int | None
     purchase_number: str | None
 
@@ -110,6 +112,7 @@ def explain(session: Session, *, account_id: int, seq: int, own_actor: str) -> W
         story=story_of(entry),
         paid=paid_words(session, entry),
         carried_over=carried_over_words(next_entry.amount) if next_entry is not None else "",
+        disputes=disputes_in_full(session, entry),
         rate_card_version=_version(entry.pricing),
         purchase_number=_purchase_number(entry, draws),
     )
