@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from webapp.credits.usage_figures import MOST_SERIES, UsageFigures, UsageRow
 from webapp.layout.drawing import scale_steps
 
-HEIGHT = 224
+HEIGHT = 240
 OTHERS = MOST_SERIES
 # A bar that stands for anything at all can be seen.
 _LOWEST = 2.0
