@@ -19,7 +19,7 @@ from webapp.billing.subscription import current_subscription
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import grant_name, hold_name, shorten
-from webapp.credits.pace import Pace, read_pace
+from webapp.credits.pace import Lot, Pace, Turn, read_pace
 from webapp.credits.stick import Mark, Segment, Stick
 from webapp.credits.unlocks import read_unlocks
 from webapp.database import unit_of_work
@@ -133,7 +133,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     live = show_balance(session, account_id=account_id, grants=GRANTS)
     pace = read_pace(session, account_id=account_id, newest_seq=live.balance.seq, now=now, zone=known_zone(zone))
     page = ledger.entries(session, account_id=account_id, limit=LATEST)
-    lasts_until = pace.reached_at(live.balance.available, now=now) if live.balance.available > 0 else None
+    lasts_until = pace.lasts_until(_free(live), now=now) if live.balance.available > 0 else None
     shown = sum(grant.remaining for grant in live.grants)
     reasons = _why_frozen(session, live)
     rows = _grant_rows(live, pace, now, reasons)
@@ -155,6 +155,13 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     )
 
 
+def _free(live: Live) -> list[Lot]:
+    """What can be spent, in the order of spending; what stands on no line of its own is taken to expire never."""
+    lots = [(grant.remaining - grant.held, grant.expires_at) for grant in live.grants if not grant.frozen]
+    rest = live.balance.available - sum(amount for amount, _expires_at in lots)
+    return [*lots, (rest, None)] if rest > 0 else lots
+
+
 def _why_frozen(session: Session, live: Live) -> dict[int, str]:
     """Why grants on the page are frozen, by their id."""
     account_id = next((grant.account_id for grant in live.grants if grant.frozen), None)
@@ -170,18 +177,17 @@ def _frozen_words(reason: str | None) -> str:
 def _grant_rows(live: Live, pace: Pace, now: datetime, reasons: dict[int, str]) -> list[GrantRow]:
     rows: list[GrantRow] = []
     before = 0
-    for grant in live.grants:
+    turns = pace.turns([(grant.remaining, grant.expires_at) for grant in live.grants], now=now)
+    for grant, turn in zip(live.grants, turns, strict=True):
         before += grant.remaining
-        spent_by = pace.reached_at(before, now=now)
-        late = grant.expires_at is not None and spent_by is not None and spent_by > grant.expires_at
         tint = next((s.tint for s in live.segments if before <= s.start + s.amount), 4)
         rows.append(
             GrantRow(
                 name=shorten(grant_name(grant), 100),
                 tint=tint,
                 grant=grant,
-                spent_by=spent_by,
-                late=late,
+                spent_by=turn.ends_at,
+                late=turn.late,
                 frozen=_frozen_words(reasons.get(grant.grant_id)),
             )
         )
@@ -217,7 +223,7 @@ def _stick(live: Live, pace: Pace, now: datetime) -> Stick:
         held=live.balance.held,
         pace=pace.per_day,
         segments=segments,
-        dates=_clear_of(segments, _dates(live.total, pace, now), live.total),
+        dates=_clear_of(segments, _dates(live, pace, now), live.total),
     )
 
 
@@ -227,13 +233,30 @@ def _label(segment: Segment) -> str:
     return short_day(segment.expires_at) if segment.expires_at else _("never expire")
 
 
-def _dates(total: int, pace: Pace, now: datetime) -> list[Mark]:
-    """Three days on the way and the last one; none where the pace leads nowhere in ten years."""
-    end = pace.reached_at(total, now=now)
-    if end is None or end - now < timedelta(days=2):
-        return []
-    way = [Mark(place=total * part / 4, label=short_day(now + (end - now) * part / 4)) for part in (1, 2, 3)]
-    return [*way, Mark(place=total, label=short_day(end))]
+def _dates(live: Live, pace: Pace, now: datetime) -> list[Mark]:
+    """Three days on the way and the last one, where the pace gets there; what has expired by then is never reached."""
+    lots: list[Lot] = [(grant.remaining, grant.expires_at) for grant in live.grants]
+    rest = live.total - sum(amount for amount, _expires_at in lots)
+    every = [*lots, (rest, None)] if rest > 0 else lots
+    turns = list(zip(every, pace.turns(every, now=now), strict=True))
+    marks: list[Mark] = []
+    for part in (1, 2, 3, 4):
+        place = live.total * part / 4
+        if reached := _day_of(place, turns, pace):
+            marks.append(Mark(place=place, label=short_day(reached)))
+    soon = bool(turns) and turns[-1][1].ends_at is not None and turns[-1][1].ends_at - now < timedelta(days=2)
+    return [] if soon else marks
+
+
+def _day_of(place: float, turns: list[tuple[Lot, Turn]], pace: Pace) -> datetime | None:
+    """When so many credits, in the order of spending, are spent; None for those that expire before."""
+    before = 0
+    for (amount, expires_at), turn in turns:
+        if place <= before + amount:
+            reached = pace.reached_at(place - before, now=turn.begins_at) if turn.begins_at is not None else None
+            return None if reached is None or (expires_at is not None and reached > expires_at) else reached
+        before += amount
+    return None
 
 
 def _clear_of(segments: list[Segment], dates: list[Mark], total: int) -> list[Mark]:

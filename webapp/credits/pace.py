@@ -1,12 +1,14 @@
 """How fast an account spends: the last 30 days, and until when the balance lasts at that pace."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+Lot = tuple[int, datetime | None]  # credits, and when they expire
 
 DAYS = 30
 # What a newcomer tries on the first day is not what they will spend on every day.
@@ -23,6 +25,18 @@ _SLOTS = text(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """When it is one lot's turn to be spent, and until when it is. `late` says that it expires before it is used up.
+
+    `ends_at` is None when that lies beyond ten years, and for a lot that has expired before its turn comes.
+    """
+
+    begins_at: datetime | None
+    ends_at: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """Credits spent, less refunds, on each of the last DAYS days (today last), and `per_day` on average.
 
@@ -35,11 +49,33 @@ class Pace:
     per_day: float
     whole: bool
 
-    def reached_at(self, credits: int, *, now: datetime) -> datetime | None:
+    def reached_at(self, credits: float, *, now: datetime) -> datetime | None:
         """When so many credits are spent at this pace; None when that is never, or beyond ten years."""
         if self.per_day <= 0 or credits / self.per_day > 3650:
             return None
         return now + timedelta(days=max(credits, 0) / self.per_day)
+
+    def turns(self, lots: Iterable[Lot], *, now: datetime) -> list[Turn]:
+        """The turn of each lot at this pace, in the order given, which is that of spending."""
+        found: list[Turn] = []
+        begins: datetime | None = now
+        for amount, expires_at in lots:
+            if begins is None or (expires_at is not None and expires_at <= begins):
+                late = expires_at is not None and self.per_day > 0
+                found.append(Turn(begins_at=None, ends_at=None, late=late))
+                continue
+            used_up = self.reached_at(amount, now=begins)
+            late = expires_at is not None and self.per_day > 0 and (used_up is None or used_up > expires_at)
+            ends = expires_at if late else used_up
+            found.append(Turn(begins_at=begins, ends_at=ends, late=late))
+            begins = ends
+        return found
+
+    def lasts_until(self, lots: Sequence[Lot], *, now: datetime) -> datetime | None:
+        """When nothing is left of the lots at this pace, spent or expired; None when that is unforeseeable."""
+        turns = self.turns(lots, now=now)
+        ends = [turn.ends_at for turn in turns if turn.begins_at is not None]
+        return None if not ends or None in ends else ends[-1]
 
 
 def read_pace(session: Session, *, account_id: int, newest_seq: int, now: datetime, zone: tzinfo) -> Pace:
