@@ -133,7 +133,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     live = show_balance(session, account_id=account_id, grants=GRANTS)
     pace = read_pace(session, account_id=account_id, newest_seq=live.balance.seq, now=now, zone=known_zone(zone))
     page = ledger.entries(session, account_id=account_id, limit=LATEST)
-    lasts_until = pace.lasts_until(_free(live), now=now) if live.balance.available > 0 else None
+    lasts_until = pace.lasts_until(free_lots(live), now=now) if live.balance.available > 0 else None
     shown = sum(grant.remaining for grant in live.grants)
     reasons = _why_frozen(session, live)
     rows = _grant_rows(live, pace, now, reasons)
@@ -155,7 +155,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
     )
 
 
-def _free(live: Live) -> list[Lot]:
+def free_lots(live: Live) -> list[Lot]:
     """What can be spent, in the order of spending; what stands on no line of its own is taken to expire never."""
     lots = [(grant.remaining - grant.held, grant.expires_at) for grant in live.grants if not grant.frozen]
     rest = live.balance.available - sum(amount for amount, _expires_at in lots)

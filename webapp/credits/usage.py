@@ -11,7 +11,9 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import feature_names
+from webapp.credits.overview import GRANTS, free_lots
 from webapp.credits.pace import Pace, read_pace
 from webapp.credits.usage_calendar import midnight, time_before
 from webapp.credits.usage_chart import OTHERS, UsageChart, draw, tints_of
@@ -60,8 +62,7 @@ class UsagePage:
     a_day: int
     pace: Pace
     lasts_until: datetime | None
-    available: int
-    ever: bool
+    live: Live
 
 
 @login_required
@@ -83,6 +84,7 @@ def show_usage() -> ResponseReturnValue:
         "credits/_usage.html" if part else "credits/usage.html",
         asked=asked,
         page=page,
+        live=page.live if page else None,
         ranges=range_names(),
         groups=group_names(),
         zones=zone_names(asked, own_zone=own_zone),
@@ -116,8 +118,9 @@ def _read_page(
 ) -> UsagePage:
     account_id = current_user.account_id
     figures = read_figures(session, account_id=account_id, asked=asked, now=now)
-    balance = ledger.balance(session, account_id=account_id)
-    pace = read_pace(session, account_id=account_id, newest_seq=balance.seq, now=now, zone=own_zone)
+    live = show_balance(session, account_id=account_id, grants=GRANTS)
+    available = live.balance.available
+    pace = read_pace(session, account_id=account_id, newest_seq=live.balance.seq, now=now, zone=own_zone)
     bare = _("Without a feature")
     tints = tints_of(figures, list(names))
     series = [(tints[key], name_of(key, names, bare)) for key in figures.series]
@@ -130,9 +133,8 @@ def _read_page(
         before=_before(figures, asked, now),
         a_day=_a_day(figures, asked, now),
         pace=pace,
-        lasts_until=pace.reached_at(balance.available, now=now) if balance.available > 0 else None,
-        available=balance.available,
-        ever=balance.seq > 0,
+        lasts_until=pace.lasts_until(free_lots(live), now=now) if available > 0 else None,
+        live=live,
     )
 
 
