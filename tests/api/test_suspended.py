@@ -55,6 +55,19 @@ def test_nothing_is_spent_or_held_until_it_is_resumed(app: Flask, caller: Caller
     assert caller.spend(account, 1).status_code == caller.hold(account, 1).status_code == 201
 
 
+def test_the_account_says_that_it_is_suspended_since_when_and_why(app: Flask, caller: Caller, account: str) -> None:
+    before = caller.get(f"/accounts/{account}")
+    assert before.get_json()["suspended"] is None
+    suspend(app, account)
+    kept = caller.get(f"/accounts/{account}", headers={"If-None-Match": before.headers["ETag"]})
+    assert kept.status_code == 200
+    suspended = kept.get_json()["suspended"]
+    assert suspended["reason"] == REASON
+    assert suspended["since"].endswith("Z")
+    resume(app, account)
+    assert caller.get(f"/accounts/{account}").get_json() == before.get_json()
+
+
 def test_a_refused_key_stays_unused(app: Flask, caller: Caller, account: str) -> None:
     suspend(app, account)
     assert_suspended(caller.spend(account, 1, key="job-1"))

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.api.answers import AccountAnswer, BalanceAtAnswer, ExpiringAnswer
+from webapp.api.answers import AccountAnswer, BalanceAtAnswer, ExpiringAnswer, SuspendedAnswer
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import MOST_CREDITS, Metadata, Request, ShortText
 from webapp.api.identifiers import check_external_id, find_account_id
@@ -18,6 +18,7 @@ from webapp.api.query import Parameter
 from webapp.api.remembered import remembered
 from webapp.api.unit import one_snapshot
 from webapp.database import unit_of_work
+from webapp.people.suspension import find_suspension
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -113,6 +114,7 @@ def _balance_at(external_id: str, at: datetime, figures: ledger.Balance | Row[An
 
 def _answer(session: Session, account: ledger.Account) -> AccountAnswer:
     balance = ledger.balance(session, account_id=account.account_id)
+    suspension = find_suspension(session, account_id=account.account_id)
     expiring = ledger.expiring(session, account_id=account.account_id, limit=MOST_EXPIRING)
     return AccountAnswer(
         account=account.external_id,
@@ -128,5 +130,6 @@ def _answer(session: Session, account: ledger.Account) -> AccountAnswer:
         available=balance.available,
         debt=balance.debt,
         expiring=[ExpiringAnswer(amount=one.amount, expires_at=one.expires_at) for one in expiring],
+        suspended=None if suspension is None else SuspendedAnswer(since=suspension.since, reason=suspension.reason),
         version=balance.version,
     )

@@ -32,6 +32,13 @@ class ExpiringAnswer(Answer):
     expires_at: UtcTime
 
 
+class SuspendedAnswer(Answer):
+    """Since when nothing is spent or bought, and why."""
+
+    since: UtcTime
+    reason: str
+
+
 class AccountAnswer(Answer):
     """An account and what it holds now; `account` is the name that the product gave it."""
 
@@ -48,6 +55,7 @@ class AccountAnswer(Answer):
     available: int
     debt: int
     expiring: list[ExpiringAnswer]
+    suspended: SuspendedAnswer | None
     version: str
 
 

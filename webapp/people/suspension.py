@@ -68,9 +68,15 @@ def resume(session: Session, *, account_id: int, actor: str) -> bool:
     return bool(session.execute(ended.returning(Suspension.id)).all())
 
 
+def find_suspension(session: Session, *, account_id: int) -> Suspension | None:
+    """The account's suspension, if it is suspended now."""
+    found = select(Suspension).where(Suspension.account_id == account_id, Suspension.ended_at.is_(None))
+    return session.scalars(found).one_or_none()
+
+
 def is_suspended(session: Session, *, account_id: int) -> bool:
     """Whether it is now."""
-    return account_id in suspended_among(session, account_ids=[account_id])
+    return find_suspension(session, account_id=account_id) is not None
 
 
 def suspended_among(session: Session, *, account_ids: Collection[int]) -> dict[int, AccountSuspended]:
