@@ -96,6 +96,7 @@ def test_own_clock_is_moved(start_sandbox: Callable[..., Any]) -> None:
         answer = requests.post(f"{sandbox.url}/_sandbox/advance", json={"by": "31d"}, timeout=10)
         assert answer.status_code == 200
         after = sandbox.api.customers.create({}).created
+        assert 'action="/_sandbox/advance"' in requests.get(f"{sandbox.url}/_sandbox/", timeout=10).text
         assert timedelta(days=31) <= timedelta(seconds=after - before) < timedelta(days=31, minutes=5)
 
 
@@ -108,6 +109,14 @@ def test_nonsense_does_not_move_the_clock(start_sandbox: Callable[..., Any], by:
 def test_clock_of_another_is_not_moved(sandbox: Sandbox) -> None:
     answer = requests.post(f"{sandbox.url}/_sandbox/advance", json={"by": "1d"}, timeout=10)
     assert (answer.status_code, "another clock" in answer.text) == (400, True)
+    page = requests.get(f"{sandbox.url}/_sandbox/", timeout=10).text
+    assert "/_sandbox/advance" not in page
+    assert "Time is the application's here." in page
+
+
+def test_who_has_another_clock_is_led_to_where_it_is_moved(start_sandbox: Callable[..., Any]) -> None:
+    with start_sandbox(time_page="http://localhost:8000/sandbox") as sandbox:
+        assert 'href="http://localhost:8000/sandbox"' in requests.get(f"{sandbox.url}/_sandbox/", timeout=10).text
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,14 @@ def create_sandbox(
     webhook_secret: str,
     api_key: str = "sk_test_sandbox",
     now: Clock | None = None,
+    time_page: str | None = None,
     background: bool = True,
 ) -> Flask:
     """A Stripe double over the installed schema that `dsn` reaches.
 
     `base_url` is the sandbox's own address, of which pay pages are made; `webhook_url` gets the events,
-    signed with `webhook_secret` (None: events are kept and not sent). `now` is the sandbox's clock. With
+    signed with `webhook_secret` (None: events are kept and not sent). `now` is the sandbox's clock;
+    where it follows another one, `time_page` is the address at which people move that. With
     `background` a thread does what is due; without, `POST /_sandbox/run` and the Deliverer under
     `app.extensions["stripe_sandbox"]` do.
     """
@@ -54,7 +56,9 @@ def create_sandbox(
     add_api(app, operations=OPERATIONS, open_store=open_store, api_key=api_key, wake=deliverer.wake)
     for make_pages in (make_pay_page, make_payer_pages, make_portal_page):
         app.register_blueprint(make_pages(open_store=open_store, base_url=own_address, wake=deliverer.wake))
-    app.register_blueprint(make_dashboard(open_store=open_store, base_url=own_address, deliverer=deliverer, clock=now))
+    app.register_blueprint(
+        make_dashboard(open_store=open_store, base_url=own_address, deliverer=deliverer, clock=now, time_page=time_page)
+    )
     if background:
         deliverer.start()
     return app

@@ -27,9 +27,14 @@ def read_clock(connection: psycopg.Connection[Any], clock: Clock | None) -> date
     return moment.astimezone(UTC)
 
 
+def is_own_clock(connection: psycopg.Connection[Any], clock: Clock | None) -> bool:
+    """Whether the sandbox's time is moved here, and nowhere else."""
+    return clock is None and not _ledger_has_a_clock(connection)
+
+
 def advance_clock(connection: psycopg.Connection[Any], *, clock: Clock | None, by: timedelta) -> datetime:
     """The sandbox's own clock is ahead by so much more. Raises StripeError when the clock is someone else's."""
-    if clock is not None or _ledger_has_a_clock(connection):
+    if not is_own_clock(connection, clock):
         raise StripeError("This sandbox follows another clock: move that one.")
     if not timedelta() < by <= LONGEST_ADVANCE or datetime.now(UTC) + _advanced_by(connection) + by > LAST_MOMENT:
         raise StripeError("The clock moves forward only, by ten years at the most at once.")

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, make_response, redirect, render_
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from webapp.stripe_sandbox.clock import Clock, advance_clock
+from webapp.stripe_sandbox.clock import Clock, advance_clock, is_own_clock
 from webapp.stripe_sandbox.controls import DEEDS, duration, settle_all
 from webapp.stripe_sandbox.dashboard_tables import overview
 from webapp.stripe_sandbox.delivery import Deliverer
@@ -26,7 +26,9 @@ PATH = "/_sandbox"
 Action = Callable[[Store], dict[str, Any]]
 
 
-def make_dashboard(*, open_store: OpenStore, base_url: str, deliverer: Deliverer, clock: Clock | None) -> Blueprint:
+def make_dashboard(
+    *, open_store: OpenStore, base_url: str, deliverer: Deliverer, clock: Clock | None, time_page: str | None
+) -> Blueprint:
     board = Blueprint("dashboard", __name__, url_prefix=PATH)
 
     def run(action: Action) -> BaseResponse:
@@ -48,7 +50,10 @@ def make_dashboard(*, open_store: OpenStore, base_url: str, deliverer: Deliverer
     @board.get("/")
     def show() -> Response:
         with open_store(Cause()) as store:
-            page = render_template("stripe_sandbox/dashboard.html", **overview(store))
+            own = is_own_clock(store.connection, clock)
+            page = render_template(
+                "stripe_sandbox/dashboard.html", own_clock=own, time_page=time_page, **overview(store)
+            )
         response = make_response(page)
         response.headers["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -27,6 +27,7 @@ class Environment:
     webhook_url: str
     webhook_secret: str
     api_key: str
+    time_page: str
     host: str
     port: int
 
@@ -46,6 +47,7 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Environment:
         webhook_url=environ.get("SANDBOX_WEBHOOK_URL") or f"{web.rstrip('/')}/stripe/webhook",
         webhook_secret=environ.get("STRIPE_WEBHOOK_SECRET") or DEFAULT_SECRET,
         api_key=environ.get("SANDBOX_API_KEY") or DEFAULT_KEY,
+        time_page=f"{web.rstrip('/')}/sandbox",
         host=environ.get("SANDBOX_HOST") or "127.0.0.1",
         port=port,
     )
@@ -61,6 +63,7 @@ def build(environment: Environment) -> Flask:
         webhook_url=environment.webhook_url,
         webhook_secret=environment.webhook_secret,
         api_key=environment.api_key,
+        time_page=environment.time_page,
     )
 
 
