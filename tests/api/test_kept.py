@@ -120,6 +120,19 @@ def test_a_price_published_a_moment_ago_is_charged(shop: Flask, regular: Caller)
     assert (arithmetic["rate_card_version"], arithmetic["credits"]) == (2, 5)
 
 
+def test_a_price_that_is_outdated_each_time_it_is_looked_at_is_never_charged_and_never_a_500(
+    shop: Flask, regular: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = regular.new_account(credits=100)
+    publish(shop, credits=5)
+    old = (1, Pricing(model="per_unit", credits=8))
+    monkeypatch.setattr(shop.extensions["api_kept"].rates, "get", lambda _feature: old)
+    answer = regular.post("/spends", {"account": name, "feature": "image"})
+    assert_problem(answer, 409, "in_progress")
+    assert answer.headers["Retry-After"] == "1"
+    assert regular.balance(name) == 100
+
+
 def test_a_feature_that_left_the_rate_card_a_moment_ago_is_refused(shop: Flask, regular: Caller) -> None:
     name = regular.new_account(credits=100)
     with shop.app_context(), unit_of_work() as session:

@@ -182,7 +182,9 @@ def another_dispute_is_won_and_all_of_it_can_be_spent_again(story: Story) -> Non
     press(story.stripe, "disputes", "Win")
     balance_becomes(page, 23_600)
     expect(page.locator("main")).not_to_contain_text("frozen")
-    assert history(page, 1) == ["Enterprise Bought 20000"]
+    (line,) = history(page, 1)
+    assert line.startswith("Enterprise Bought · dispute decided for the seller on "), line
+    assert line.endswith(", credits free again 20000"), line
 
 
 def leaving_and_staying_after_all(story: Story) -> None:

@@ -29,6 +29,7 @@ Unit = Callable[[], AbstractContextManager[Session]]
 
 MOST_BODY_BYTES = 1024 * 1024
 LONGEST_KEY = 255
+MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,13 +196,15 @@ def _answer(
         with one.unit() as session:
             return one.work(session, call, **path)
 
-    try:
-        return _response(attempt(work))
-    except ledger.ConditionFailed:
-        kept().forget()
-        call = replace(call, key=attempt(_authenticated), relied_on=None)
-        require_scope(call.key, scopes=one.scopes)
-        return _response(attempt(work))
+    for _attempt in range(MOST_ATTEMPTS):
+        try:
+            return _response(attempt(work))
+        except ledger.ConditionFailed:  # what was kept is old; another thread may even keep it once more
+            kept().forget()
+            call = replace(call, key=attempt(_authenticated), relied_on=None)
+            require_scope(call.key, scopes=one.scopes)
+    detail = _("Another request is still working on this. Try again with the same key.")
+    raise Problem(409, "in_progress", detail, headers={"Retry-After": "1"})
 
 
 def _count(call: Call[Any], path: dict[str, str], limits: dict[str, str]) -> None:
