@@ -24,7 +24,7 @@ from webapp.billing.refund import Refund
 from webapp.billing.refunding import outbox_key, send_refund
 from webapp.billing.stripe_api import mode
 from webapp.billing.stripe_event import StripeEvent
-from webapp.billing.subscription import SubscriptionInvoice
+from webapp.billing.subscription import Subscription, SubscriptionInvoice
 from webapp.database import retried, unit_of_work
 
 log = structlog.get_logger()
@@ -76,10 +76,10 @@ def reconcile(*, since: datetime, closely: bool) -> Iterator[Line]:
     """What was paid at Stripe since then has its credits here, and the other way round; a line for each thing.
 
     First the events that Stripe could not deliver and refunds that were asked for here and never made, then paid
-    sessions and invoices, then purchases: `closely` each of
-    them is compared with its payment in every point; otherwise only those that are granted and not among the paid
-    ones. Each thing is a unit of work of its own: what was done stays done when Stripe goes away in between. Raises
-    PaymentsUnavailable.
+    sessions and invoices, then purchases: `closely` each of them is compared with its payment in every point; otherwise
+    only those that are granted and not among the paid ones. Last what plans were granted for and Stripe does not call
+    paid, which a person has to look at. Each thing is a unit of work of its own: what was done stays done when Stripe
+    goes away in between. Raises PaymentsUnavailable.
     """
     yield from _fetch_events(since)
     yield from _send_refunds()
@@ -88,8 +88,10 @@ def reconcile(*, since: datetime, closely: bool) -> Iterator[Line]:
         paid.update(thing.id for thing in session_page)
         yield from _settle_paid(session_page, _settled_sessions)
     for invoice_page in list_paid_invoices(since=since):
+        paid.update(thing.id for thing in invoice_page)
         yield from _settle_paid(invoice_page, _settled_invoices)
     yield from _compare_purchases(since, closely=closely, paid=paid)
+    yield from _compare_plans(since, paid=paid)
 
 
 def _fetch_events(since: datetime) -> Iterator[Line]:
@@ -196,6 +198,30 @@ def _compare_purchases(since: datetime, *, closely: bool, paid: set[str]) -> Ite
             after = purchase_id
             if closely or (state == "fulfilled" and session_id not in paid):
                 yield retried(partial(_compare, purchase_id=purchase_id))
+
+
+def _compare_plans(since: datetime, *, paid: set[str]) -> Iterator[Line]:
+    """Invoices and orders that plans were granted for, and that are not among the paid ones."""
+    invoices = (
+        select(SubscriptionInvoice.stripe_invoice_id)
+        .join(Subscription, Subscription.id == SubscriptionInvoice.subscription_id)
+        .where(
+            SubscriptionInvoice.applied_at.is_not(None),
+            SubscriptionInvoice.created_at >= since,
+            Subscription.mode == mode(),
+        )
+        .order_by(SubscriptionInvoice.created_at)
+    )
+    orders = (
+        select(PlanOrder.stripe_session_id)
+        .where(PlanOrder.state == "fulfilled", PlanOrder.created_at >= since, PlanOrder.mode == mode())
+        .order_by(PlanOrder.id)
+    )
+    with unit_of_work() as session:
+        granted = [*session.scalars(invoices), *session.scalars(orders)]
+    for name in granted:
+        if name is not None and name not in paid:
+            yield Line(outcome="parked", what=f"{name}: its credits are granted, and Stripe does not call it paid")
 
 
 def _compare(session: Session, purchase_id: int) -> Line:
