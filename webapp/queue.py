@@ -3,7 +3,9 @@
 import structlog
 from flask import Flask, current_app
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -17,7 +19,9 @@ HINT_SECONDS = 5
 
 def configure(app: Flask, *, redis_url: str) -> None:
     """Give the application its Redis connection and its way to enqueue after a commit."""
-    app.extensions["redis"] = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+    # Once more at once, for a connection that a restart of Redis has closed; the library would wait for seconds.
+    retry = Retry(NoBackoff(), 1)
+    app.extensions["redis"] = Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1, retry=retry)
     app.extensions["enqueue"] = enqueue
 
 

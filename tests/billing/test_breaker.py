@@ -1,5 +1,6 @@
 """While Stripe is down nobody waits for it, and the buy page says so; one call at a time finds out when it is back."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from redis import Redis
 
 from tests.billing.shop import Buyer, Shop
 from tests.billing.test_disputes import control
+from webapp import queue
 from webapp.billing import breaker
 from webapp.billing.stripe_api import PaymentsUnavailable, UnknownToStripe, calling, client
 
@@ -109,10 +111,14 @@ def test_what_stripe_does_not_know_closes_it(app: Flask) -> None:
 
 
 def test_without_redis_there_is_no_breaker(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.extensions, "redis", Redis(port=9, socket_timeout=0.2))
+    away = Flask("away")
+    queue.configure(away, redis_url="redis://127.0.0.1:9/0")
+    monkeypatch.setitem(app.extensions, "redis", away.extensions["redis"])
+    began = time.monotonic()
     fail(breaker.FAILURES * 2)
     assert breaker.may_ask()
     assert not breaker.is_open()
+    assert time.monotonic() - began < 5, "nobody waits for Redis to come back"
 
 
 def test_the_buy_page_says_so_and_sells_again_when_stripe_is_back(app: Flask, shop: Shop, buyer: Buyer) -> None:
