@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -131,12 +132,16 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def free_port_pair() -> int:
-    """A port that is free together with the next one, the sandbox's."""
+    """A port that is free together with the next one, the sandbox's.
+
+    Both lie below the range from which the system takes ports for connections: of those, one that is free now may be
+    taken before the servers listen.
+    """
     while True:
+        port = random.randrange(12_000, 32_000, 2)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
             try:
+                first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue

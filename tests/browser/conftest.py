@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -60,6 +61,22 @@ def new_context(browser: Browser, instance: Instance) -> Iterator[Callable[..., 
 @pytest.fixture
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     return new_context().new_page()
+
+
+_cookies_of_ada: dict[str, Any] = {}
+
+
+def be_ada(page: Page) -> None:
+    """The page is Ada's, who has months of history. She logs in once an instance: how often one may is limited."""
+    page.goto("/log-in")
+    place = urlsplit(page.url).netloc
+    if place not in _cookies_of_ada:
+        page.locator("input[name=email]").fill("ada@example.com")
+        page.locator("input[name=password]").fill("tallystick-demo")
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/credits")
+        _cookies_of_ada[place] = [one for one in page.context.cookies() if one.get("name") == "tallystick"]
+    page.context.add_cookies(_cookies_of_ada[place])
 
 
 def sign_up(page: Page) -> str:

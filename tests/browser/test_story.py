@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import available, pay, sign_up
+from tests.browser.conftest import available, be_ada, pay, sign_up
 
 pytestmark = pytest.mark.browser
 
@@ -141,10 +141,6 @@ def test_no_page_is_wider_than_a_small_phone(
 ) -> None:
     page = new_context(viewport={"width": 320, "height": 640}, locale=locale).new_page()
     if path != "/log-in":
-        page.goto("/log-in")
-        page.locator("input[name=email]").fill("ada@example.com")
-        page.locator("input[name=password]").fill("tallystick-demo")
-        page.locator("main form button").first.click()
-        page.wait_for_url("**/credits")
+        be_ada(page)
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -6,18 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, be_ada
 
 pytestmark = pytest.mark.browser
 
 
 def log_in(page: Page, path: str) -> None:
-    """Ada has a year of history."""
-    page.goto("/log-in")
-    page.locator("input[name=email]").fill("ada@example.com")
-    page.locator("input[name=password]").fill("tallystick-demo")
-    page.locator("main form button").first.click()
-    page.wait_for_url("**/credits")
+    be_ada(page)
     page.goto(path)
 
 
