@@ -15,7 +15,7 @@ from webapp.api.catalog_answers import (
     PriceAnswer,
 )
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
-from webapp.api.problems import language
+from webapp.api.problems import language_headers
 from webapp.api.unit import one_snapshot
 from webapp.catalog.package import PackagePrice, list_packages
 from webapp.catalog.plan import PlanPrice, list_plans
@@ -87,4 +87,4 @@ def _prices(prices: Iterable[PackagePrice | PlanPrice]) -> list[PriceAnswer]:
 
 
 def _in_language(answer: PackagesAnswer | PlansAnswer | FeaturesAnswer) -> Reply:
-    return Reply(body=answer, headers={"Content-Language": language(), "Vary": "Accept-Language"})
+    return Reply(body=answer, headers=language_headers())

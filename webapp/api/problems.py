@@ -124,6 +124,11 @@ def language() -> str:
     return settings.default_locale
 
 
+def language_headers() -> dict[str, str]:
+    """What an answer says whose texts are in the caller's language."""
+    return {"Content-Language": language(), "Vary": "Accept-Language"}
+
+
 def request_id() -> str:
     """The name under which the logs know this request."""
     known: str | None = getattr(g, "request_id", None)

@@ -10,7 +10,7 @@ from webapp import ledger
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import ExternalId, Metadata, Request, ShortText
 from webapp.api.identifiers import check_external_id, find_account_id
-from webapp.api.problems import Problem, language
+from webapp.api.problems import Problem, language_headers
 from webapp.api.unit import one_snapshot
 from webapp.api.unlock_answers import OpenedAnswer, OpenedUnlocksAnswer, UnlockAnswer, UnlocksAnswer
 from webapp.catalog.unlock import LONGEST_KEY, UnlockNotFound, list_unlocks
@@ -68,7 +68,7 @@ def create_unlock(session: Session, call: Call[UnlockRequest]) -> Reply:
         raise Problem(404, "unlock_not_found", _("There is no unlock of that name on offer.")) from None
     status = 201 if unlocked.charged or unlocked.replayed else 200
     answer = _answer(unlocked.opened, external_id=body.account)
-    return Reply(body=answer, status=status, replayed=unlocked.replayed, headers=_in_language())
+    return Reply(body=answer, status=status, replayed=unlocked.replayed, headers=language_headers())
 
 
 @endpoint(ENDPOINTS, "GET", "/unlocks", answer=UnlocksAnswer, unit=one_snapshot)
@@ -85,7 +85,7 @@ def get_unlocks(session: Session, _call: Call[Any]) -> Reply:
         )
         for one in list_unlocks(session)
     ]
-    return Reply(body=UnlocksAnswer(data=data), headers=_in_language())
+    return Reply(body=UnlocksAnswer(data=data), headers=language_headers())
 
 
 @endpoint(
@@ -105,7 +105,7 @@ def get_unlocks_of_account(session: Session, _call: Call[Any], *, external_id: s
         features=sorted({feature for one in opened for feature in one.features}),
         data=[_answer(one, external_id=external_id) for one in opened],
     )
-    return Reply(body=answer, headers=_in_language())
+    return Reply(body=answer, headers=language_headers())
 
 
 def _answer(one: Opened, *, external_id: str) -> OpenedAnswer:
@@ -119,7 +119,3 @@ def _answer(one: Opened, *, external_id: str) -> OpenedAnswer:
         until=one.until,
         entry=f"{external_id}:{one.seq}",
     )
-
-
-def _in_language() -> dict[str, str]:
-    return {"Content-Language": language(), "Vary": "Accept-Language"}

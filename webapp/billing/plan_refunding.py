@@ -5,7 +5,6 @@ By the same rules as for a purchase (`refunding.py`): killed in between, the ref
 
 from dataclasses import dataclass
 
-import stripe
 import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,10 +17,10 @@ from webapp.billing.plan_grants import PeriodGrant, grants_paid_by, take_back_of
 from webapp.billing.plan_order import PlanOrder, find_order_by_payment
 from webapp.billing.plan_reversals import PlanReversal, find_plan_payment, follow_plan_reversals, lock_reversal
 from webapp.billing.refund import Refund
+from webapp.billing.refund_at_stripe import ensure_refund
 from webapp.billing.refund_quote import RefundQuote, worth
 from webapp.billing.refunding import ExceedsPayment, IntentReused, NotRefundable
-from webapp.billing.reversals import fetch_refunds
-from webapp.billing.stripe_api import calling, client, mode
+from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import SubscriptionInvoice, find_invoice_by_payment
 from webapp.billing.take_back import Gone
 from webapp.database import undone
@@ -150,8 +149,7 @@ def send_plan_refund(session: Session, *, refund_id: int) -> Refund:
         return refund
     payment_intent_id = refund.stripe_payment_intent_id
     assert payment_intent_id is not None, "send_refund is for those of purchases"
-    made = any(fact.asked_as == str(refund.id) for fact in fetch_refunds(payment_intent_id))
-    refusal = None if made else _make(refund, payment_intent_id)
+    refusal = ensure_refund(refund, payment_intent_id=payment_intent_id, named={}, key=payment_intent_id)
     follow_plan_reversals(session, payment_intent_id=payment_intent_id)
     session.refresh(refund)
     if refusal is not None and refund.state == "new":
@@ -235,22 +233,3 @@ def _promised(session: Session, row: PlanReversal) -> tuple[int, int]:
         .where(EntitlementPayment.stripe_invoice_id == invoice.stripe_invoice_id)
     ).first()
     return (0, 0) if found is None else (found[0], found[1])
-
-
-def _make(refund: Refund, payment_intent_id: str) -> str | None:
-    """Ask for it; returns Stripe's words when it was refused."""
-    with calling("create refund"):
-        try:
-            client().v1.refunds.create(
-                params={
-                    "payment_intent": payment_intent_id,
-                    "amount": refund.amount_minor,
-                    "reason": "requested_by_customer",
-                    "metadata": {"refund": str(refund.id)},
-                },
-                options={"idempotency_key": f"refund:{refund.id}:{payment_intent_id}"},
-            )
-        except stripe.InvalidRequestError as error:
-            log.warning("refund_refused", refund=refund.id, code=error.code, request=error.request_id)
-            return f"{error.code or error.http_status}: {error.user_message or error}"[:500]
-    return None

@@ -4,7 +4,6 @@ Whatever is killed in between, the refund is found by its name and adopted, neve
 Stripe's idempotency key, later by the metadata that the request carried.
 """
 
-import stripe
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,8 +13,8 @@ from webapp.billing.dispute import FROZEN_STATES, disputes_of
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.purchase import Purchase, lock_purchase
 from webapp.billing.refund import Refund, asked_minor
-from webapp.billing.reversals import fetch_refunds
-from webapp.billing.stripe_api import calling, client, mode
+from webapp.billing.refund_at_stripe import ensure_refund
+from webapp.billing.stripe_api import mode
 
 log = structlog.get_logger()
 
@@ -107,7 +106,13 @@ def send_refund(session: Session, *, refund_id: int) -> Refund:
         return refund
     assert refund.purchase_id is not None, "send_plan_refund is for those of plans"
     purchase = session.get_one(Purchase, refund.purchase_id)
-    refusal = None if _is_made(refund, purchase) else _make(refund, purchase)
+    assert purchase.stripe_payment_intent_id is not None
+    refusal = ensure_refund(
+        refund,
+        payment_intent_id=purchase.stripe_payment_intent_id,
+        named={"purchase": str(purchase.id)},
+        key=purchase.external_id,
+    )
     purchase = settle_purchase(session, purchase_id=refund.purchase_id, look_for=("refunds",))
     session.refresh(refund)
     if refusal is not None and refund.state == "new":
@@ -119,28 +124,3 @@ def send_refund(session: Session, *, refund_id: int) -> Refund:
 def outbox_key(refund_id: int) -> str:
     """What the refund's row in the outbox is called."""
     return f"refund:{refund_id}"
-
-
-def _is_made(refund: Refund, purchase: Purchase) -> bool:
-    assert purchase.stripe_payment_intent_id is not None
-    return any(fact.asked_as == str(refund.id) for fact in fetch_refunds(purchase.stripe_payment_intent_id))
-
-
-def _make(refund: Refund, purchase: Purchase) -> str | None:
-    """Ask for it; returns Stripe's words when it was refused."""
-    assert purchase.stripe_payment_intent_id is not None
-    with calling("create refund"):
-        try:
-            client().v1.refunds.create(
-                params={
-                    "payment_intent": purchase.stripe_payment_intent_id,
-                    "amount": refund.amount_minor,
-                    "reason": "requested_by_customer",
-                    "metadata": {"purchase": str(purchase.id), "refund": str(refund.id)},
-                },
-                options={"idempotency_key": f"refund:{refund.id}:{purchase.external_id}"},
-            )
-        except stripe.InvalidRequestError as error:
-            log.warning("refund_refused", refund=refund.id, code=error.code, request=error.request_id)
-            return f"{error.code or error.http_status}: {error.user_message or error}"[:500]
-    return None
