@@ -1,7 +1,8 @@
 """Fixtures of the API's tests: a caller with a key, and accounts with credits."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -10,9 +11,11 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from webapp import clock, ledger
+from webapp.api import unit
 from webapp.api.keys import SCOPES, create_key
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -84,6 +87,23 @@ def pass_time(app: Flask, seconds: float) -> None:
     with app.app_context(), unit_of_work() as session:
         ledger.advance_clock(session, by=timedelta(seconds=seconds))
         clock.follow(session, movable=True, at_once=True)
+
+
+@contextmanager
+def statements_of(app: Flask) -> Iterator[list[str]]:
+    """What the API sends to PostgreSQL meanwhile, but for the look at the clock, once a second in sandbox mode only."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "clock_ahead" not in statement:
+            seen.append(statement)
+
+    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Caller, assert_problem, new_name
+from tests.api.conftest import Caller, assert_problem, new_name, statements_of
 from tests.api.test_spends import MEMBERS
 from webapp import clock
-from webapp.api import spends, unit
+from webapp.api import spends
 
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 
@@ -292,23 +291,13 @@ def test_a_batch_comes_to_the_same_as_its_spends_one_by_one(caller: Caller) -> N
 def test_a_batch_is_a_handful_of_statements_however_long(caller: Caller, app: Flask) -> None:
     names = [caller.new_account(credits=100) for _ in range(20)]
     app.extensions["api_account_ids"].forget()
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "clock_ahead" not in statement:
-            seen.append(statement)
-
-    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements_of(app) as seen:
         items = [item(name) for name in names * 5] + [
             {"account": name, "feature": feature, "idempotency_key": uuid4().hex}
             for name in names
             for feature in ("image", "export", "nothing")
         ]
         done = results(caller, items)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     assert {one["status"] for one in done} == {201, 400}
     assert len(seen) <= 6, seen  # the key, the accounts, whether suspended, the prices, booked before, the spends
 

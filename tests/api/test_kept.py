@@ -1,16 +1,14 @@
 """What a process keeps of keys and prices is looked at again by the statement that charges."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import text
 
-from tests.api.conftest import Caller, assert_problem, make_secret, pass_time
+from tests.api.conftest import Caller, assert_problem, make_secret, pass_time, statements_of
 from webapp import clock, ledger
-from webapp.api import unit
 from webapp.api.keys import find_key, revoke_key, rotate_key
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.pricing import Pricing
@@ -37,22 +35,6 @@ def regular(shop: Flask) -> Caller:
     return caller
 
 
-def statements_of(app: Flask, work: Callable[[], Any]) -> list[str]:
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "clock_ahead" not in statement:  # once a second, in sandbox mode only
-            seen.append(statement)
-
-    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        work()
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    return seen
-
-
 def publish(app: Flask, credits: int) -> None:
     with app.app_context(), unit_of_work() as session:
         publish_card(session, prices={"image": Pricing(model="per_unit", credits=credits)})
@@ -61,8 +43,10 @@ def publish(app: Flask, credits: int) -> None:
 def test_a_priced_spend_is_one_round_trip(shop: Flask, regular: Caller) -> None:
     name = regular.new_account(credits=100)
     regular.spend(name, 1)
-    by_feature = statements_of(shop, lambda: regular.post("/spends", {"account": name, "feature": "image"}))
-    by_amount = statements_of(shop, lambda: regular.spend(name, 1))
+    with statements_of(shop) as by_feature:
+        regular.post("/spends", {"account": name, "feature": "image"})
+    with statements_of(shop) as by_amount:
+        regular.spend(name, 1)
     assert len(by_feature) == len(by_amount) == 1, (by_feature, by_amount)
     assert regular.balance(name) == 100 - 1 - 8 - 1
 

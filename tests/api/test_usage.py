@@ -10,15 +10,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from jobs.charge_usage import charge_usage
 from jobs.sweep_usage import sweep_usage
-from tests.api.conftest import Caller, assert_problem, new_name
+from tests.api.conftest import Caller, assert_problem, new_name, statements_of
 from tests.conftest import TestServers
 from webapp import clock
-from webapp.api import endpoint, spends, unit
+from webapp.api import endpoint, spends
 
 EVENT = {
     "batch", "position", "status", "account", "idempotency_key", "feature", "quantity", "cost", "reference", "entry",
@@ -329,18 +328,8 @@ def test_an_accounts_usage_is_listed_by_state_and_page_newest_first(caller: Call
 
 def test_accepting_is_one_insert_however_many_items(caller: Caller, app: Flask) -> None:
     names = [caller.new_account(credits=100) for _ in range(20)]
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "clock_ahead" not in statement:
-            seen.append(statement)
-
-    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements_of(app) as seen:
         send(caller, [item(name) for name in names * 25])
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     assert len([one for one in seen if one.startswith("INSERT INTO usage_events")]) == 1
     assert len(seen) <= 5, seen
 
