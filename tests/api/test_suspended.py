@@ -6,9 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.api.conftest import Caller, assert_problem, make_secret, new_name
+from tests.api.conftest import Caller, assert_problem, make_secret, new_name, statements_of
 from tests.api.test_kept import shop as shop
-from tests.api.test_kept import statements_of
 from webapp import ledger
 from webapp.api.charging import ChargeRefused, charge
 from webapp.catalog.unlock import create_unlock
@@ -176,7 +175,8 @@ def test_a_spend_is_still_one_round_trip_and_a_suspension_counts_from_the_next_o
     account = caller.new_account(credits=100)
     body = {"account": account, "feature": "image"}
     assert caller.post("/spends", body).status_code == 201  # key and price are kept by now
-    seen = statements_of(shop, lambda: caller.post("/spends", body))
+    with statements_of(shop) as seen:
+        assert caller.post("/spends", body).status_code == 201
     assert len(seen) == 1
     assert "suspensions" in seen[0]
     suspend(shop, account)
