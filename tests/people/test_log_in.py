@@ -42,6 +42,7 @@ def test_wrong_password_and_unknown_address_get_the_same_answer(new_browser: New
     assert sentence in unknown.text
 
 
+@pytest.mark.usefixtures("costly_passwords")
 def test_an_unknown_address_costs_one_hash_like_a_known_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     user = sign_up(session, email=unique_email(), password=PASSWORD)
     checked: list[str] = []
@@ -67,6 +68,7 @@ def test_an_unknown_address_costs_one_hash_like_a_known_one(session: Session, mo
         assert checked[0].startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
+@pytest.mark.usefixtures("costly_passwords")
 def test_a_weaker_hash_is_replaced_when_its_password_is_seen(session: Session) -> None:
     user = sign_up(session, email=unique_email(), password=PASSWORD)
     user.password_hash = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
