@@ -17,6 +17,7 @@ ODD = {57: 0, 58: -1, 59: 10**15, 60: 10**15 + 1}
 # Mostly small ones, so that there is something left to spend.
 amounts = st.integers(0, 60).map(lambda n: ODD.get(n, 1 + n // 3))
 features = st.sampled_from([None, None, "image", "export"])
+prices = st.sampled_from([None, None, None, 0])  # 0: a price came to nothing
 keys = st.sampled_from(["new", "new", "new", "new", None, "a"])
 picks = st.integers(0, 50)
 # A few whole hours, so that grants and holds share their moments and time lands on them exactly.
@@ -45,7 +46,7 @@ def has_expired(account: model.Account, now: datetime) -> bool:
 
 
 def has_spent(account: model.Account, now: datetime) -> bool:
-    return any(spend.left for spend in account.spends.values())
+    return any(spend.left or spend.is_free for spend in account.spends.values())
 
 
 def has_holds(account: model.Account, now: datetime) -> bool:

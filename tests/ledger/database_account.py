@@ -14,6 +14,7 @@ from tests.ledger import model
 from webapp import ledger
 
 NOBODY = "test"
+PRICING = {"rate_card_version": 1}  # that an amount comes from a price
 _numbers = count(1)
 
 
@@ -135,7 +136,9 @@ class DatabaseAccount:
                 )
             )
 
-    def spend(self, *, now: datetime, amount: int, idempotency_key: str | None = None, **request: Any) -> model.Result:
+    def spend(
+        self, *, now: datetime, amount: int, idempotency_key: str | None = None, priced: bool = False, **request: Any
+    ) -> model.Result:
         with self.at(now) as session:
             return result_of(
                 ledger.spend(
@@ -144,6 +147,7 @@ class DatabaseAccount:
                     amount=amount,
                     idempotency_key=idempotency_key or f"unnamed-{next(_numbers)}",
                     actor=NOBODY,
+                    pricing=PRICING if priced else None,
                     **request,
                 )
             )
@@ -193,7 +197,9 @@ class DatabaseAccount:
             written = ledger.roll_over(session, account_id=self.account_id, actor=NOBODY, **request)
             return written and result_of(written)
 
-    def place_hold(self, *, now: datetime, idempotency_key: str | None = None, **request: Any) -> model.HoldResult:
+    def place_hold(
+        self, *, now: datetime, idempotency_key: str | None = None, priced: bool = False, **request: Any
+    ) -> model.HoldResult:
         with self.at(now) as session:
             return hold_result_of(
                 ledger.place_hold(
@@ -201,11 +207,14 @@ class DatabaseAccount:
                     account_id=self.account_id,
                     idempotency_key=idempotency_key or f"unnamed-{next(_numbers)}",
                     actor=NOBODY,
+                    pricing=PRICING if priced else None,
                     **request,
                 )
             )
 
-    def capture(self, *, now: datetime, idempotency_key: str | None = None, **request: Any) -> model.Result:
+    def capture(
+        self, *, now: datetime, idempotency_key: str | None = None, priced: bool = False, **request: Any
+    ) -> model.Result:
         with self.at(now) as session:
             return result_of(
                 ledger.capture_hold(
@@ -213,6 +222,7 @@ class DatabaseAccount:
                     account_id=self.account_id,
                     idempotency_key=idempotency_key or f"unnamed-{next(_numbers)}",
                     actor=NOBODY,
+                    pricing=PRICING if priced else None,
                     **request,
                 )
             )

@@ -26,6 +26,7 @@ from tests.ledger.choices import (
     keys,
     lengths,
     picks,
+    prices,
     references,
     someone,
 )
@@ -120,9 +121,15 @@ class Histories(RuleBasedStateMachine):
         partial=st.booleans(),
         key=keys,
         ago=st.none() | st.integers(-1, 3),
+        price=prices,
     )
-    def spend(self, at: int, partial: bool, key: str | None, ago: int | None, **request: Any) -> None:
+    def spend(
+        self, at: int, partial: bool, key: str | None, ago: int | None, price: int | None, **request: Any
+    ) -> None:
         what = ("backdated " if ago is not None else "") + ("partial spend" if partial else "spend")
+        if price == 0:
+            what = "spend of nothing"
+            request = {**request, "amount": 0, "priced": True}
         self.do(
             what,
             at,
@@ -139,10 +146,12 @@ class Histories(RuleBasedStateMachine):
         """Of a spend with something left mostly; of anything else sometimes."""
         at = self.where(has_spent, at)
         account = self.accounts[at].model
-        left = [seq for seq, spend in account.spends.items() if spend.left]
+        left = [seq for seq, spend in account.spends.items() if spend.left or spend.is_free]
         seq = choose(left, pick) if left and pick % 5 != 4 else pick
         captured = seq in account.spends and account.entries[seq - 1].hold_number is not None
         what = "refund of a capture" if captured else "refund"
+        if seq in account.spends and account.spends[seq].is_free:
+            what, amount = "refund of nothing", None if pick % 3 else amount
         self.do(what, at, "refund", spend_seq=seq, amount=amount, idempotency_key=self.name(key))
 
     @rule(at=accounts, pick=picks, percent=st.sampled_from([0, 1, 30, 50, 99, 100, 101, -1]))
@@ -179,16 +188,27 @@ class Histories(RuleBasedStateMachine):
         feature=features,
         lasts=lengths,
         key=keys,
+        price=prices,
     )
-    def place_hold(self, at: int, lasts: timedelta, key: str | None, **request: Any) -> None:
-        self.do("place hold", at, "place_hold", expires_in=lasts, idempotency_key=self.name(key), **request)
+    def place_hold(self, at: int, lasts: timedelta, key: str | None, price: int | None, **request: Any) -> None:
+        what = "place hold"
+        if price == 0:
+            what = "place hold of nothing"
+            request = {**request, "amount": 0, "priced": True}
+        self.do(what, at, "place_hold", expires_in=lasts, idempotency_key=self.name(key), **request)
 
     @someone(has_holds)
-    @rule(at=accounts, pick=picks, part=st.sampled_from(["all", "less", "more", "much more"]), key=keys)
+    @rule(at=accounts, pick=picks, part=st.sampled_from(["all", "less", "more", "much more", "nothing"]), key=keys)
     def capture(self, at: int, pick: int, part: str, key: str | None) -> None:
         at = self.where(has_holds, at)
         number, held = self.choose_hold(at, pick)
-        amount = {"all": None if pick % 2 else held, "less": 1 + pick % held, "more": held + 1, "much more": held + 40}
+        amount = {
+            "all": None if pick % 2 else held,
+            "less": 1 + pick % held if held else None,
+            "more": held + 1,
+            "much more": held + 40,
+            "nothing": 0,
+        }
         allowed = part in ("more", "much more") and pick % 4 != 3
         self.do(
             f"capture {part}",
@@ -198,6 +218,7 @@ class Histories(RuleBasedStateMachine):
             amount=amount[part],
             allow_excess=allowed,
             idempotency_key=self.name(key),
+            priced=part == "nothing" and pick % 3 != 2,
         )
 
     @someone(has_holds)

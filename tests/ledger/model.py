@@ -40,6 +40,8 @@ DECISIONS, where the written rules leave room:
     void returns the hold as it is now.
 19. A rollover's source key stands for the grant it rolls over, and for nothing else of what was asked.
 20. Freezing and lifting are two facts without entries; an entry that pays debt or returns credits asks for neither.
+21. What a price came to may be nothing: a spend, a hold and a capture of 0 take, pin and need nothing, whatever is
+    owed. A spend of 0 is given back once, whole, by a refund of 0. What a caller says is from 1 on.
 """
 
 from dataclasses import dataclass

@@ -38,8 +38,8 @@ def all_or_nothing(operation: Callable[..., Answer]) -> Callable[..., Answer]:
     return asked
 
 
-def check_amount(amount: int) -> None:
-    if isinstance(amount, bool) or not 1 <= amount <= LARGEST_AMOUNT:
+def check_amount(amount: int, *, priced: bool = False) -> None:
+    if isinstance(amount, bool) or not (0 if priced else 1) <= amount <= LARGEST_AMOUNT:
         raise InvalidRequest
 
 

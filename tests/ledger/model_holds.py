@@ -31,9 +31,10 @@ class Holds(Spends):
         feature: str | None = None,
         expires_in: timedelta = USUAL_HOLD,
         idempotency_key: str | None = None,
+        priced: bool = False,
     ) -> HoldResult:
         """Slices that a spend would take now are pinned; the balance stays, what is free falls."""
-        check_amount(amount)
+        check_amount(amount, priced=priced)
         if not SHORTEST_HOLD <= expires_in <= LONGEST_HOLD:
             raise InvalidRequest
         request = ("place_hold", amount, feature, expires_in)
@@ -42,7 +43,7 @@ class Holds(Spends):
         self.book_due(now)
         candidates = self.candidates(now, feature)
         room = sum(g.free for g in candidates) - self.debt
-        if amount > room:
+        if amount and amount > room:
             raise InsufficientCredits(required=amount, available=max(0, room))
 
         slices = []
@@ -75,10 +76,11 @@ class Holds(Spends):
         amount: int | None = None,
         allow_excess: bool = False,
         idempotency_key: str | None = None,
+        priced: bool = False,
     ) -> Result:
         """The hold's first slices are spent, and what lies above it in the ordinary way, in one entry."""
         if amount is not None:
-            check_amount(amount)
+            check_amount(amount, priced=priced)
         request = ("capture", number, amount, allow_excess)
         if replay := self.find_replay(idempotency_key, request):
             return replay

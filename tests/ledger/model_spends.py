@@ -45,8 +45,9 @@ class Spends(Grants):
         partial: bool = False,
         idempotency_key: str | None = None,
         occurred_at: datetime | None = None,
+        priced: bool = False,
     ) -> Result:
-        check_amount(amount)
+        check_amount(amount, priced=priced)
         request = ("spend", amount, feature, partial, occurred_at)
         if replay := self.find_replay(idempotency_key, request):
             return replay
@@ -55,7 +56,9 @@ class Spends(Grants):
         self.book_due(now)
         spendable = self.spendable(now, feature)
         taken = min(amount, spendable) if partial else amount
-        if taken > spendable or taken <= 0:
+        if amount == 0:
+            taken = 0
+        elif taken > spendable or taken <= 0:
             raise InsufficientCredits(required=amount, available=max(0, spendable))
 
         draws, owed = self.burn(taken, now, feature)
@@ -90,7 +93,8 @@ class Spends(Grants):
         return draws, wanted
 
     def remember_spend(self, entry: Entry, owed: int) -> None:
-        self.spends[entry.seq] = Spend([(d.grant_id, -d.amount) for d in entry.draws], owed)
+        slices = [(d.grant_id, -d.amount) for d in entry.draws]
+        self.spends[entry.seq] = Spend(slices, owed, is_free=entry.amount == 0)
 
     # -- refund ---------------------------------------------------------------------------------------------
 
@@ -107,8 +111,9 @@ class Spends(Grants):
         if spend is None:
             raise EntryNotFound
         wanted = spend.left if amount is None else amount
-        if wanted > spend.left or wanted == 0:
+        if wanted > spend.left or (wanted == 0 and not spend.is_free):
             raise ExceedsSpend
+        spend.is_free = False
 
         self.book_due(now)
         was_debt = min(wanted, spend.debt)

@@ -140,6 +140,7 @@ class Spend:
 
     slices: list[tuple[int, int]]  # (grant_id, credits), in the order drawn
     debt: int
+    is_free: bool = False  # it took nothing, and was not given back
 
     @property
     def left(self) -> int:

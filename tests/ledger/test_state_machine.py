@@ -17,10 +17,11 @@ WITH_EFFECT = {
     *(f"replay {operation}" for operation in REPEATABLE),
     *(f"reused key, {operation}" for operation in REPEATABLE if operation != "roll_over"),
     *(f"a hold is {state} in the end" for state in ("open", "captured", "voided", "lapsed")),
-    *(f"capture {part}" for part in ("all", "less", "more", "much more")),
+    *(f"capture {part}" for part in ("all", "less", "more", "much more", "nothing")),
     *("spend", "partial spend", "backdated spend", "backdated partial spend", "refund", "refund of a capture"),
     *("grant", "backdated grant", "roll over", "revoke", "revoke while held", "restore", "freeze", "unfreeze"),
     *("place hold", "void", "expire account", "sweep", "choose spend order", "set overdraft limit"),
+    *("spend of nothing", "place hold of nothing", "refund of nothing"),
     *("look", "read history"),
 }
 

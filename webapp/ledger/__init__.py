@@ -57,6 +57,7 @@ from webapp.ledger.holds import (
 from webapp.ledger.past import GrantAt, HoldAt, State, state_at
 from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.rollover import RollOver, roll_over, roll_over_many
+from webapp.ledger.units import Locked, UnitsOf, lock_accounts, units_used
 from webapp.ledger.usages import TooMuchUsage, Usage, usage
 from webapp.ledger.writes import (
     Written,
@@ -93,12 +94,14 @@ __all__ = [
     "InsufficientCredits",
     "InvalidRequest",
     "LedgerRefusal",
+    "Locked",
     "Page",
     "RollOver",
     "SourceKeyConflict",
     "SpendItem",
     "State",
     "TooMuchUsage",
+    "UnitsOf",
     "Usage",
     "Written",
     "WrittenHold",
@@ -126,6 +129,7 @@ __all__ = [
     "grant_ids_of_many",
     "grant_many",
     "hold_draws",
+    "lock_accounts",
     "now",
     "open_account",
     "open_grants",
@@ -143,6 +147,7 @@ __all__ = [
     "take_changed",
     "turn_back",
     "unfreeze",
+    "units_used",
     "usage",
     "void_hold",
 ]

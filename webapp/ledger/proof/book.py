@@ -9,14 +9,18 @@ Draws = tuple[list[int], list[int]]  # the grants, and the credits, signed
 
 
 class Spend:
-    """A spend that some refund is about: what it took, and how much of that came back."""
+    """A spend that some refund is about: what it took, and how much of that came back.
 
-    __slots__ = ("amounts", "debt", "grants", "refunded")
+    One that took nothing `is_free` until it was given back.
+    """
 
-    def __init__(self, grants: list[int], amounts: list[int], debt: int) -> None:
+    __slots__ = ("amounts", "debt", "grants", "is_free", "refunded")
+
+    def __init__(self, grants: list[int], amounts: list[int], debt: int, *, is_free: bool) -> None:
         self.grants = grants
         self.amounts = amounts
         self.debt = debt
+        self.is_free = is_free
         self.refunded = 0
 
     @property

@@ -10,14 +10,16 @@ SHORTEST_HOLD, LONGEST_HOLD = timedelta(seconds=1), timedelta(hours=24)
 
 class Spending(Book):
     def check_spend(self, entry: Entry) -> None:
-        if entry.amount >= 0 or entry.debt_after < self.debt or (entry.amounts and max(entry.amounts) >= 0):
-            self.find(3, entry.seq, "a spend must take credits")
+        if entry.amount > 0 or entry.debt_after < self.debt or (entry.amounts and max(entry.amounts) >= 0):
+            self.find(3, entry.seq, "a spend must take credits")  # or nothing, where its price came to nothing
         if entry.hold_number is not None:
             self._check_capture(entry, entry.hold_number)
         elif not self._burns(entry.grants, entry.amounts, -entry.amount, entry):
             self._find_order(entry, self._expected(-entry.amount, entry))
         if entry.seq in self._refunded:
-            self._spends[entry.seq] = Spend(entry.grants, entry.amounts, sum(entry.amounts) - entry.amount)
+            self._spends[entry.seq] = Spend(
+                entry.grants, entry.amounts, sum(entry.amounts) - entry.amount, is_free=entry.amount == 0
+            )
 
     def _burns(self, grants: list[int], amounts: list[int], wanted: int, entry: Entry) -> bool:
         """Whether these draws are what taking `wanted` in burn order makes, in the one order or in the other."""
@@ -77,7 +79,7 @@ class Spending(Book):
                 self.find(5, None, f"{name} of {hold.amount} pins {made}, and in burn order should pin {wanted}")
             elif sum(hold.amounts) != hold.amount:
                 self.find(5, None, f"{name} of {hold.amount} pins {sum(hold.amounts)}")
-        if self.debt and hold.amount > self.payable(hold.feature, at) - self.debt:
+        if self.debt and hold.amount and hold.amount > self.payable(hold.feature, at) - self.debt:
             self.find(5, None, f"{name} pins credits that the account owes")
         if hold.expires_at is None or not SHORTEST_HOLD <= hold.expires_at - at <= LONGEST_HOLD:
             self.find(9, None, f"{name} lasts from {at} to {hold.expires_at}")

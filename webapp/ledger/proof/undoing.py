@@ -9,9 +9,10 @@ class Undoing(Book):
         spend = self._spends.get(entry.about_seq or 0)
         if spend is None:
             self.find(3, entry.seq, "refunds no spend")
-        elif not 0 < entry.amount <= spend.left:
+        elif not (0 < entry.amount <= spend.left or (entry.amount == 0 and spend.is_free)):
             self.find(3, entry.seq, f"refunds {entry.amount} of a spend with {spend.left} left")
         else:
+            spend.is_free = False
             draws, debt = self._refund(spend, entry.amount)
             self.expect(entry, 3, draws, debt)
 

@@ -109,6 +109,16 @@ BEGIN
 END
 $$;
 
+-- What a price came to may be nothing; what somebody says may not.
+CREATE OR REPLACE FUNCTION ledger.check_priced_amount(p_amount bigint, p_pricing jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_amount IS DISTINCT FROM 0 OR p_pricing IS NULL THEN
+        PERFORM ledger.check_amount(p_amount);
+    END IF;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION ledger.refuse_rewrite() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -7,7 +7,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     h ledger.holds;
 BEGIN
-    IF a.held > 0 THEN
+    IF a.holds > 0 THEN  -- one of nothing lapses, too
         FOR h IN
             SELECT * FROM ledger.holds
             WHERE account_id = a.account_id AND state = 'open' AND expires_at <= p_moment ORDER BY expires_at, number
@@ -67,7 +67,7 @@ BEGIN
            coalesce(bool_or(frozen OR effective_at > p_moment), false)
     INTO a.due_at, a.waiting
     FROM ledger.grants WHERE account_id = a.account_id AND open;
-    IF a.held > 0 THEN
+    IF a.holds > 0 THEN
         a.due_at := least(a.due_at, (
             SELECT min(expires_at) FROM ledger.holds WHERE account_id = a.account_id AND state = 'open'));
     END IF;

@@ -21,7 +21,7 @@ BEGIN
         JOIN ledger.accounts a ON a.account_id = u.account_id
         CROSS JOIN LATERAL (SELECT greatest(p_now, a.booked_at) AS moment) x
         LEFT JOIN ledger.grants g ON g.account_id = a.account_id AND g.open
-        WHERE a.held = 0 OR NOT EXISTS (
+        WHERE a.holds = 0 OR NOT EXISTS (
             SELECT FROM ledger.holds h
             WHERE h.account_id = a.account_id AND h.state = 'open' AND h.expires_at <= x.moment)
     ), counted AS (
@@ -54,7 +54,7 @@ BEGIN
     ), saved AS (
         UPDATE ledger.accounts a
         SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + 1, waiting = c.waiting,
-            due_at = least(c.due_at, CASE WHEN a.held > 0 THEN (
+            due_at = least(c.due_at, CASE WHEN a.holds > 0 THEN (
                 SELECT min(h.expires_at) FROM ledger.holds h WHERE h.account_id = a.account_id AND h.state = 'open') END),
             booked_at = CASE WHEN c.seq > c.seq_before THEN c.moment ELSE a.booked_at END
         FROM chained c WHERE c.is_last AND a.account_id = c.account_id

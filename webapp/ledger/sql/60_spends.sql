@@ -2,7 +2,8 @@
 -- functions: that halves its time. What it writes is what ledger.append would write; `verify` checks each hash.
 
 -- All of p_amount is burnt in burn order, or with p_partial what there is; else it is refused and names what is
--- available. The overdraft limit is part of what there is. A refused key stays unused.
+-- available. The overdraft limit is part of what there is. A refused key stays unused. A price may come to nothing,
+-- such as a use that a plan has free: then p_amount is 0, nothing is drawn, and the entry says what was used.
 CREATE OR REPLACE FUNCTION ledger.spend(
     p_account_id bigint, p_amount bigint, p_idempotency_key text, p_fingerprint bytea, p_actor text,
     p_feature text DEFAULT NULL, p_quantity bigint DEFAULT NULL, p_partial boolean DEFAULT false,
@@ -25,7 +26,7 @@ DECLARE
     v_hash bytea;
 BEGIN
     IF p_amount IS NULL OR p_amount NOT BETWEEN 1 AND 1000000000000000 THEN
-        PERFORM ledger.check_amount(p_amount);
+        PERFORM ledger.check_priced_amount(p_amount, p_pricing);
     END IF;
     SELECT balance, debt, overdraft_limit, seq, head, booked_at, due_at, holds
     INTO a FROM ledger.accounts WHERE account_id = p_account_id FOR NO KEY UPDATE;
@@ -57,7 +58,7 @@ BEGIN
         PERFORM ledger.save(ledger.book_due(ledger.lock_account(p_account_id), v_now));
         SELECT balance, debt, overdraft_limit, seq, head INTO a FROM ledger.accounts WHERE account_id = p_account_id;
     END IF;
-    IF a.debt > 0 THEN
+    IF a.debt > 0 AND v_amount > 0 THEN
         -- Who is in debt may have credits all the same; they must cover the debt too.
         v_amount := least(p_amount, ledger.spendable_now(ledger.lock_account(p_account_id), p_feature, v_now));
         IF v_amount = 0 OR (v_amount < p_amount AND NOT p_partial) THEN
@@ -67,7 +68,7 @@ BEGIN
 
     -- Mostly the first grant in burn order has enough, and one statement finds and draws it.
     UPDATE ledger.grants SET remaining = remaining - v_amount
-    WHERE account_id = p_account_id AND remaining - held > v_amount AND grant_id = (
+    WHERE v_amount > 0 AND account_id = p_account_id AND remaining - held > v_amount AND grant_id = (
         SELECT grant_id FROM ledger.grants
         WHERE account_id = p_account_id AND open AND remaining > held AND NOT frozen AND effective_at <= v_now
           AND (expires_at IS NULL OR expires_at > v_now) AND (features IS NULL OR p_feature = ANY (features))

@@ -2,7 +2,8 @@
 -- the hold ends once: captured by a spend, voided, or lapsed at its deadline.
 
 -- p_amount credits are reserved in burn order for p_lasts, or it is refused and names what could be reserved. The
--- overdraft limit is no part of that: what is promised must be there. A refused key stays unused.
+-- overdraft limit is no part of that: what is promised must be there. A refused key stays unused. Where a price came
+-- to nothing, p_amount is 0: such a hold reserves no credits, and ends as any other does.
 CREATE OR REPLACE FUNCTION ledger.place_hold(
     p_account_id bigint, p_amount bigint, p_idempotency_key text, p_fingerprint bytea, p_actor text,
     p_lasts interval DEFAULT '15 minutes', p_feature text DEFAULT NULL, p_quantity bigint DEFAULT NULL,
@@ -17,7 +18,7 @@ DECLARE
     v_can bigint;
     v_missing bigint;
 BEGIN
-    PERFORM ledger.check_amount(p_amount);
+    PERFORM ledger.check_priced_amount(p_amount, p_pricing);
     IF p_lasts IS NULL OR p_lasts < interval '1 second' OR p_lasts > interval '24 hours' THEN
         PERFORM ledger.refuse('TS001', 'must be from one second to 24 hours', jsonb_build_object('field', 'expires_in'));
     END IF;
@@ -39,7 +40,7 @@ BEGIN
     IF a.due_at <= v_now THEN
         a := ledger.book_due(a, v_now);
     END IF;
-    IF a.debt > 0 THEN
+    IF a.debt > 0 AND p_amount > 0 THEN
         a.overdraft_limit := 0;
         v_can := ledger.spendable_now(a, p_feature, v_now);
         IF v_can < p_amount THEN
@@ -88,7 +89,7 @@ DECLARE
     v_can bigint;
 BEGIN
     IF p_amount IS NOT NULL THEN
-        PERFORM ledger.check_amount(p_amount);
+        PERFORM ledger.check_priced_amount(p_amount, p_pricing);
     END IF;
     a := ledger.lock_account(p_account_id);
     v_now := greatest(ledger.now(), a.booked_at);

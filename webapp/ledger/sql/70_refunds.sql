@@ -2,7 +2,8 @@
 
 -- p_amount credits of a spend (null: all that is left of it) go back where they came from, the slice taken last
 -- first: what had become debt, then the grants in reverse. Of a slice whose grant was revoked meanwhile, what the
--- revoke had made debt of is revoked at once, and owed no longer. A slice whose grant has expired expires at once.
+-- revoke had made debt of is revoked at once, and owed no longer. A slice whose grant has expired expires at once. A
+-- spend that took nothing is given back once, whole, by an entry of nothing.
 CREATE OR REPLACE FUNCTION ledger.refund_spend(
     p_account_id bigint, p_seq bigint, p_amount bigint, p_idempotency_key text, p_fingerprint bytea, p_actor text,
     p_reason text DEFAULT '', p_reference text DEFAULT NULL, p_metadata jsonb DEFAULT '{}',
@@ -14,6 +15,7 @@ DECLARE
     s ledger.entries;            -- the spend
     v_now timestamptz;
     v_before bigint;             -- refunded by earlier refunds
+    v_refunds bigint;            -- how many those were
     v_left bigint;               -- of this refund, not yet given back
     v_skip bigint;
     v_slice bigint;
@@ -36,10 +38,10 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM ledger.refuse('TS003', 'no such spend', jsonb_build_object('seq', p_seq));
     END IF;
-    SELECT coalesce(sum(amount), 0) INTO v_before FROM ledger.entries
+    SELECT coalesce(sum(amount), 0), count(*) INTO v_before, v_refunds FROM ledger.entries
     WHERE account_id = p_account_id AND about_seq = p_seq AND kind = 'refund';
     v_left := coalesce(p_amount, -s.amount - v_before);
-    IF v_left = 0 OR v_left > -s.amount - v_before THEN
+    IF v_left > -s.amount - v_before OR (v_left = 0 AND (s.amount <> 0 OR v_refunds > 0)) THEN
         PERFORM ledger.refuse('TS007', 'more than is left of this spend',
                               jsonb_build_object('left', -s.amount - v_before, 'seq', p_seq));
     END IF;
