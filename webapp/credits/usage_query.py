@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
+
+from webapp.i18n.locale import known_zones
 
 MOST_DAYS = 366
 RANGES = ("7d", "30d", "90d", "this-month", "last-month")
@@ -141,10 +142,4 @@ def _date(text: str | None) -> date | None:
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
-    return ZoneInfo(name) if name in _zones() else None
-
-
-@lru_cache
-def _zones() -> frozenset[str]:
-    """Asked once: it walks through folders."""
-    return frozenset(available_timezones())
+    return ZoneInfo(name) if name in known_zones() else None
