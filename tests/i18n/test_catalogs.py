@@ -7,8 +7,9 @@ from babel.messages.catalog import Catalog
 from flask import Flask
 
 from webapp.config import SHIPPED_LOCALES
-from webapp.i18n import checking, extraction
-from webapp.i18n.catalogs import DOMAINS, FOLDER
+from webapp.i18n import checking, extraction, files, updating
+from webapp.i18n.faults import faults_of_message
+from webapp.i18n.files import DOMAINS, FOLDER
 from webapp.i18n.locale import babel_name
 
 TRANSLATED = [(babel_name(tag), domain) for tag in SHIPPED_LOCALES if tag != "en" for domain in DOMAINS]
@@ -70,6 +71,12 @@ def template(domain: str) -> Catalog:
         ("Hello %(name)s", "Hallo %(name)s 100 %", "placeholders"),
         ("a <b>word</b>", "ein <b>Wort", "tags"),
         ("a word", "ein <script>Wort</script>", "tags"),
+        ("a word", "ein Wort<script src=//evil.example/x ", "tags"),
+        ("a word", "ein Wort<!--", "tags"),
+        ('a <a href="%(url)s">word</a>', 'ein <a href="https://evil.example">Wort</a>', "tags"),
+        ("a word", "100 % Wort", "placeholders"),
+        ("a word", "Wort %(name)r", "placeholders"),
+        ("a word", "ein \u202etroW", "unseen"),
         ("Hello", "Hallo ", "space"),
         (("%(num)s day", "%(num)s days"), ("%(num)s Tag", "%(n)s Tage"), "placeholders"),
     ],
@@ -77,23 +84,24 @@ def template(domain: str) -> Catalog:
 def test_broken_translations_are_found(source: object, translation: object, word: str) -> None:
     catalog = Catalog(locale="de")
     message = catalog.add(source, translation)
-    found = checking._problems_of(message, catalog.num_plurals, formatted=True)
-    assert any(word in problem for problem in found), found
+    found = faults_of_message(message, catalog, True)
+    assert any(word in fault.what for fault in found), found
 
 
 def test_a_plural_form_may_spell_its_number() -> None:
-    message = Catalog(locale="de").add(("%(num)s credit", "%(num)s credits"), ("ein Guthabenpunkt", "%(num)s Punkte"))
-    assert checking._problems_of(message, 2, formatted=True) == []
+    catalog = Catalog(locale="de")
+    message = catalog.add(("%(num)s credit", "%(num)s credits"), ("ein Guthabenpunkt", "%(num)s Punkte"))
+    assert faults_of_message(message, catalog, True) == []
 
 
 def test_update_keeps_what_is_translated(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (FOLDER / "de" / "LC_MESSAGES" / "messages.po").read_text(encoding="utf-8")
-    monkeypatch.setattr(extraction, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
     for source in FOLDER.rglob("*.po*"):
         target = tmp_path / source.relative_to(FOLDER)  # type: ignore[operator]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    path = extraction.update_locale("de", "messages")
+    path = updating.update_locale("de", "messages")
     assert path.read_text(encoding="utf-8") == before
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, render_template_string
 
-from webapp.i18n import catalogs
+from webapp.i18n import catalogs, files
 from webapp.i18n.content import translate
 from webapp.i18n.locale import use_locale
 
@@ -51,14 +51,14 @@ def test_shipped_names_are_translated(app: Flask, tag: str, kind: str, text: str
 
 def test_what_a_translator_writes_is_escaped_too(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_po(tmp_path, 'msgctxt "package name"\nmsgid "Starter"\nmsgstr "<i>%s</i>"\n')
-    monkeypatch.setattr(catalogs, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
     monkeypatch.setattr(catalogs.content, "_loaded", {})
     with app.test_request_context("/", headers={"Accept-Language": "de"}):
         assert render_template_string('{{ content("package", "s", "Starter") }}') == "&lt;i&gt;%s&lt;/i&gt;"
 
 
 def test_a_saved_po_shows_without_a_restart(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogs, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
     monkeypatch.setattr(catalogs, "_LOOK_AGAIN_SECONDS", -1)
     monkeypatch.setattr(catalogs.content, "_loaded", {})
     with app.app_context(), use_locale("de"):

@@ -4,8 +4,8 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from webapp.i18n import checking, extraction
-from webapp.i18n.catalogs import DOMAINS
+from webapp.i18n import checking, compiling, extraction, updating
+from webapp.i18n.files import DOMAINS, locale_names, present, shown
 from webapp.i18n.locale import babel_name
 
 translations_group = AppGroup("translations", help="Extract, update, check and compile translations.")
@@ -38,22 +38,32 @@ def update() -> None:
     """Bring every locale's .po to the templates: new texts empty, gone ones out."""
     for name in _locales():
         for domain in DOMAINS:
-            click.echo(extraction.update_locale(name, domain).relative_to(extraction.ROOT))
+            click.echo(shown(updating.update_locale(name, domain)))
 
 
 @translations_group.command("compile")
 def compile_() -> None:
-    """Write the .mo files. Running processes take them up within a second."""
-    for name in extraction.locale_names():
-        for domain in DOMAINS:
-            if extraction.po_path(name, domain).exists():
-                click.echo(extraction.compile_locale(name, domain).relative_to(extraction.ROOT))
+    """Write the .mo files. Running processes take them up within a second.
+
+    A broken catalog is named and left out: what was compiled before goes on. Exit 1 then.
+    """
+    refused = False
+    for name, domain in present():
+        found = checking.problems(name, domain)
+        for problem in found:
+            click.echo(problem, err=True)
+        if found:
+            refused = True
+        else:
+            click.echo(shown(compiling.compile_locale(name, domain)))
+    if refused:
+        raise SystemExit(1)
 
 
 @translations_group.command("check")
 def check() -> None:
     """Find broken placeholders, tags and plural forms; exit 1 at any."""
-    found = [problem for name, domain in _present() for problem in checking.problems(name, domain)]
+    found = [problem for name, domain in present() for problem in checking.problems(name, domain)]
     for problem in found:
         click.echo(problem, err=True)
     if found:
@@ -66,12 +76,12 @@ def check() -> None:
 def coverage(fail_under: float) -> None:
     """Print how much of each locale is translated."""
     low = False
-    for name, domain in _present():
+    for name, domain in present():
         figures = checking.coverage(name, domain)
-        share = 100 * figures.translated / figures.texts if figures.texts else 100.0
-        low = low or share < fail_under
+        low = low or figures.percent < fail_under
         click.echo(
-            f"{name:8} {domain:10} {figures.translated:4} of {figures.texts:4} {share:6.1f} %  {figures.fuzzy} fuzzy"
+            f"{name:8} {domain:10} {figures.translated:4} of {figures.texts:4} {figures.percent:6.1f} %  "
+            f"{figures.fuzzy} fuzzy"
         )
     if low:
         raise SystemExit(1)
@@ -80,9 +90,4 @@ def coverage(fail_under: float) -> None:
 def _locales() -> list[str]:
     """Every configured locale but English, the source."""
     wanted = [babel_name(tag) for tag in current_app.config["SETTINGS"].locales]
-    return [name for name in sorted({*wanted, *extraction.locale_names()}) if name.split("_")[0] != "en"]
-
-
-def _present() -> list[tuple[str, str]]:
-    names = extraction.locale_names()
-    return [(name, domain) for name in names for domain in DOMAINS if extraction.po_path(name, domain).exists()]
+    return [name for name in sorted({*wanted, *locale_names()}) if name.split("_")[0] != "en"]

@@ -4,8 +4,12 @@ A .po file is compiled in memory when a process first needs it, so a fresh clone
 in between. In sandbox mode a newer .po is read again on the next request. Elsewhere the .mo files that
 `flask translations compile` writes are what counts, once there are any: a half-done .po never goes live, and a
 compiled one does without a restart.
+
+A file that is no catalog, or has a translation that would break a page, is refused, and what was read before goes on.
+Where nothing was read before, its sound texts are taken and the others show in English.
 """
 
+import struct
 import threading
 import time
 from dataclasses import dataclass
@@ -13,17 +17,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, cast
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+import structlog
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import PoFileError, read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, current_app
 from flask_babel import Domain, get_locale
 
 from webapp.extensions import babel
+from webapp.i18n.faults import Fault, faults_of, faults_of_message
+from webapp.i18n.files import mo_path, po_path
 
-FOLDER = Path(__file__).resolve().parents[2] / "translations"
-DOMAINS = ("messages", "content")
+log = structlog.get_logger()
+
 _LOOK_AGAIN_SECONDS = 1.0
+_UNREADABLE = (PoFileError, ValueError, KeyError, OSError, struct.error)
 
 
 @dataclass
@@ -55,14 +64,33 @@ class LiveDomain(Domain):
         return loaded.translations
 
     def _current(self, key: tuple[str, bool], known: _Loaded | None) -> _Loaded:
-        folder = FOLDER / key[0] / "LC_MESSAGES"
-        po, mo = folder / f"{self.domain[0]}.po", folder / f"{self.domain[0]}.mo"
+        po, mo = po_path(key[0], self.domain[0]), mo_path(key[0], self.domain[0])
         stamp = (_changed_at(po), _changed_at(mo))
         if known is None or known.stamp != stamp:
             use_po = stamp[0] > stamp[1] if key[1] else not stamp[1]
-            known = _Loaded(_read_po(po) if use_po else _read_mo(mo), stamp, 0)
+            known = _Loaded(self._read(po if use_po else mo, key[0], known), stamp, 0)
         known.checked_at = time.monotonic()
         return known
+
+    def _read(self, path: Path, locale: str, known: _Loaded | None) -> NullTranslations:
+        """The file's translations, or those known before where the file is refused."""
+        if not path.exists():
+            return NullTranslations()
+        formatted = self.domain[0] == "messages"
+        try:
+            catalog = _read_catalog(path, locale)
+            faults = [fault for fault in faults_of(catalog, formatted=formatted) if fault.breaks]
+        except _UNREADABLE as error:
+            log.error("catalog_refused", path=str(path), error=f"{type(error).__name__}: {error}")
+            return known.translations if known else NullTranslations()
+        if faults:
+            _tell(path, faults)
+            if known:
+                return known.translations
+            for message in [message for message in catalog if message.id]:
+                if any(fault.breaks for fault in faults_of_message(message, catalog, formatted)):
+                    message.string = ""
+        return _in_memory(catalog)
 
 
 messages = LiveDomain("messages")
@@ -81,18 +109,19 @@ def _changed_at(path: Path) -> float:
         return 0.0
 
 
-def _read_mo(path: Path) -> NullTranslations:
-    if not path.exists():
-        return NullTranslations()
-    with path.open("rb") as file:
-        return Translations(file)
+def _tell(path: Path, faults: list[Fault]) -> None:
+    for fault in faults[:20]:
+        log.error("catalog_refused", path=str(path), line=fault.line, error=str(fault))
 
 
-def _read_po(path: Path) -> NullTranslations:
-    if not path.exists():
-        return NullTranslations()
+def _read_catalog(path: Path, locale: str) -> Catalog:
     with path.open("rb") as file:
-        catalog = read_po(cast(IO[bytes], file), locale=path.parts[-3])
+        if path.suffix == ".mo":
+            return read_mo(cast(IO[bytes], file))
+        return read_po(cast(IO[bytes], file), locale=locale, abort_invalid=True)
+
+
+def _in_memory(catalog: Catalog) -> Translations:
     compiled = BytesIO()
     write_mo(compiled, catalog)
     compiled.seek(0)

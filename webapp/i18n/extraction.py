@@ -1,19 +1,16 @@
-"""From code, templates and database to the files that translators work on."""
+"""From code, templates and database to the templates of the catalogs: translations/*.pot."""
 
 import re
 from collections.abc import Iterable
 from io import BytesIO
-from pathlib import Path
 
-from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from webapp.i18n.catalogs import DOMAINS, FOLDER
+from webapp.i18n.files import FOLDER, pot_path, write_whole
 
 ROOT = FOLDER.parent
 _METHODS = [("webapp/**.py", "python"), ("jobs/**.py", "python"), ("templates/**.*", "jinja2")]
@@ -106,66 +103,9 @@ def without_dates(po: str) -> str:
 
 def write_template(domain: str, catalog: Catalog) -> bool:
     """translations/<domain>.pot holds the catalog; returns whether it changed."""
-    path = FOLDER / f"{domain}.pot"
+    path = pot_path(domain)
     new = template_text(catalog)
     if path.exists() and path.read_text(encoding="utf-8") == new:
         return False
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(new, encoding="utf-8")
+    write_whole(path, new.encode())
     return True
-
-
-def update_locale(name: str, domain: str) -> Path:
-    """The locale's .po has exactly the template's texts; what was translated stays, what is gone is dropped.
-
-    `name` is Babel's name of the locale (`pt_BR`). A text that resembles an old one is not guessed at.
-    """
-    with (FOLDER / f"{domain}.pot").open("rb") as file:
-        template = read_po(file, domain=domain)
-    path = po_path(name, domain)
-    if path.exists():
-        with path.open("rb") as file:
-            catalog = read_po(file, locale=name, domain=domain)
-    else:
-        catalog = Catalog(locale=Locale.parse(name), domain=domain, fuzzy=False)
-    catalog.update(template, no_fuzzy_matching=True, update_header_comment=False)
-    catalog.obsolete.clear()
-    catalog.fuzzy = False
-    for message in [message for message in catalog if message.id and message.fuzzy]:
-        message.flags.discard("fuzzy")
-        message.string = tuple("" for _ in range(catalog.num_plurals)) if message.pluralizable else ""
-    write_catalog(path, catalog)
-    return path
-
-
-def write_catalog(path: Path, catalog: Catalog) -> None:
-    """The .po file, in the order of the template and without dates."""
-    catalog.header_comment = f"# {Locale.parse(path.parts[-3]).english_name} texts of Tallystick."
-    buffer = BytesIO()
-    write_po(buffer, catalog, width=100, sort_output=False, include_lineno=False, ignore_obsolete=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(without_dates(buffer.getvalue().decode()), encoding="utf-8")
-
-
-def compile_locale(name: str, domain: str) -> Path:
-    """The .mo beside the .po is what the .po says."""
-    path = po_path(name, domain)
-    with path.open("rb") as file:
-        catalog = read_po(file, locale=name, domain=domain)
-    target = path.with_suffix(".mo")
-    buffer = BytesIO()
-    write_mo(buffer, catalog)
-    waiting = target.with_suffix(".mo.new")
-    waiting.write_bytes(buffer.getvalue())
-    waiting.replace(target)
-    return target
-
-
-def po_path(name: str, domain: str) -> Path:
-    return FOLDER / name / "LC_MESSAGES" / f"{domain}.po"
-
-
-def locale_names() -> list[str]:
-    """Babel's names of the locales that have a folder."""
-    found = {path.parts[-3] for domain in DOMAINS for path in FOLDER.glob(f"*/LC_MESSAGES/{domain}.po")}
-    return sorted(found)

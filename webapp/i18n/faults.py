@@ -1,0 +1,99 @@
+"""What is wrong with a translation: placeholders, tags, plural forms, edges. Nothing here reads a file."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from babel.messages.catalog import Catalog, Message
+
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?([sd%])")
+_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+# No key of a keyboard writes these; what is not seen can turn the rest of a line around or end a file.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_SPELT_IN_PLURALS = {"num", "number", "amount", "credits", "count"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault of one translation. `line` is its place in the .po, where it came from one.
+
+    One that `breaks` would fail a page or put markup into it; others only look wrong.
+    """
+
+    source: str
+    what: str
+    line: int | None = None
+    breaks: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.what} in the translation of {self.source!r}"
+
+
+def faults_of(catalog: Catalog, *, formatted: bool) -> list[Fault]:
+    """Every fault of a catalog, in its order. Texts of a `formatted` domain are format strings with markup."""
+    return [fault for message in translated(catalog) for fault in faults_of_message(message, catalog, formatted)]
+
+
+def translated(catalog: Catalog) -> Iterable[Message]:
+    """The messages that have a translation, the header left out."""
+    return (message for message in catalog if message.id and any(forms_of(message)))
+
+
+def faults_of_message(message: Message, catalog: Catalog, formatted: bool) -> list[Fault]:
+    """The faults of one translation: each whole form of a plural counts."""
+
+    def fault(what: str, *, breaks: bool = True) -> Fault:
+        return Fault(source=source_of(message), what=what, line=message.lineno, breaks=breaks)
+
+    found = []
+    forms = forms_of(message)
+    if isinstance(message.id, tuple) and len(forms) != catalog.num_plurals:
+        found.append(fault(f"{len(forms)} plural forms instead of {catalog.num_plurals}"))
+    for form in filter(None, forms):
+        if formatted and not _placeholders_fit(message, form):
+            found.append(fault(f"placeholders {sorted(_names(form)) or 'missing'}, or a lone %"))
+        if formatted and not _tags_fit(message, form):
+            found.append(fault(f"tags {_TAG.findall(form) or 'missing'}, or a lone <"))
+        if _UNSEEN.search(form) and not _UNSEEN.search("".join(_ids(message))):
+            found.append(fault(f"the unseen character {_UNSEEN.findall(form)[0]!r}"))
+        if form != form.strip() and source_of(message) == source_of(message).strip():
+            found.append(fault("a space at an edge", breaks=False))
+    return found
+
+
+def _placeholders_fit(message: Message, form: str) -> bool:
+    """Each named one of the source, and no other; a plural form may leave out the number that it spells."""
+    wanted = {name for source in _ids(message) for name in _names(source)}
+    has = _names(form)
+    spelt = _SPELT_IN_PLURALS if isinstance(message.id, tuple) else set()
+    return has <= wanted and wanted - has <= spelt and (not _lone_percent(form) or _lone_percent(source_of(message)))
+
+
+def _lone_percent(form: str) -> bool:
+    return "%" in _PLACEHOLDER.sub("", form)
+
+
+def _names(form: str) -> set[str]:
+    return {name or kind for name, kind in _PLACEHOLDER.findall(form) if kind != "%"}
+
+
+def _tags_fit(message: Message, form: str) -> bool:
+    """The very tags of the source, and no other `<`: a translation is put into pages as markup."""
+    if Counter(_TAG.findall(form)) not in [Counter(_TAG.findall(source)) for source in _ids(message)]:
+        return False
+    return "<" not in _TAG.sub("", form) or "<" in _TAG.sub("", source_of(message))
+
+
+def forms_of(message: Message) -> list[str]:
+    """The translation; as many as there are plural forms for a plural."""
+    return list(message.string) if isinstance(message.string, (tuple, list)) else [message.string or ""]
+
+
+def source_of(message: Message) -> str:
+    """The English text, of a plural the singular."""
+    return _ids(message)[0]
+
+
+def _ids(message: Message) -> tuple[str, ...]:
+    return tuple(message.id) if isinstance(message.id, (tuple, list)) else (message.id,)
