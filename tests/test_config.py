@@ -98,6 +98,13 @@ def test_a_live_key_is_sent_to_nobody_but_stripe(base: str) -> None:
         ("LOCALES", "de"),
         ("DEFAULT_LOCALE", "nn"),
         ("METRICS_TOKEN", "short"),
+        ("BRAND_NAME", "x" * 61),
+        ("BRAND_NAME", "two\nlines"),
+        ("BRAND_HUE", "361"),
+        ("BRAND_HUE", "blue"),
+        ("BRAND_LOGO", "/nowhere/logo.svg"),
+        ("BRAND_LOGO", "pyproject.toml"),
+        ("BRAND_LOGO", "static/img"),
     ],
 )
 def test_what_means_nothing_is_refused_by_name(name: str, value: str) -> None:

@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     settings = with_servers(settings or Settings.from_environment())
     app = APIFlask(
         "webapp",
-        title="Tallystick",
+        title=settings.brand_name,
         version="1",
         spec_path="/api/v1/openapi.json",
         docs_path=None,

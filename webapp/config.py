@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import quote
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,6 +18,11 @@ SANDBOX_SEAL_KEY = "sandbox-only-not-a-seal"
 
 STRIPE_HOST = "api.stripe.com"
 _NEED_HOST = ("http", "https", "smtp", "smtps")
+
+OUR_NAME = "Tallystick"
+COPPER_HUE = 53  # of OKLCH, in degrees
+LOGO_FORMATS = (".svg", ".png", ".webp")
+MOST_LOGO_BYTES = 100_000
 
 SHIPPED_LOCALES = ("en", "de", "ar")
 SHIPPED_CURRENCIES = ("EUR", "USD", "GBP", "JPY")
@@ -48,6 +54,9 @@ class Settings:
     ledger_seal_key: str = field(repr=False)
     mail_url: str | None = field(repr=False)
     mail_from: str
+    brand_name: str
+    brand_logo: Path | None
+    brand_hue: int
     currencies: tuple[str, ...]
     locales: tuple[str, ...]
     default_locale: str
@@ -123,6 +132,7 @@ class _Reader:
         base_url = (self.url("BASE_URL", ("http", "https")) or f"http://localhost:{port}").rstrip("/")
         stripe_key = self.text("STRIPE_SECRET_KEY")
         sandbox = stripe_key is None
+        brand_name = self._brand_name()
         settings = Settings(
             data_dir=Path(self.text("DATA_DIR", "instance") or "instance").resolve(),
             database_url=self.url("DATABASE_URL", ("postgresql", "postgres")),
@@ -139,7 +149,10 @@ class _Reader:
             sandbox=sandbox,
             ledger_seal_key=self.text("LEDGER_SEAL_KEY", SANDBOX_SEAL_KEY) or "",
             mail_url=self.url("MAIL_URL", ("smtp", "smtps")),
-            mail_from=self.text("MAIL_FROM", "Tallystick <credits@example.com>") or "",
+            mail_from=self.text("MAIL_FROM", _default_sender(brand_name)) or "",
+            brand_name=brand_name,
+            brand_logo=self._brand_logo(),
+            brand_hue=self.number("BRAND_HUE", COPPER_HUE, low=0, high=360),
             currencies=self._currencies(),
             locales=self._locales(),
             default_locale=self.text("DEFAULT_LOCALE", "en") or "en",
@@ -164,6 +177,28 @@ class _Reader:
         if not hosts:
             self.problems.append("TRUSTED_HOSTS names no host.")
         return hosts
+
+    def _brand_name(self) -> str:
+        name = self.text("BRAND_NAME", OUR_NAME) or OUR_NAME
+        if len(name) > 60 or not name.isprintable():
+            self.problems.append("BRAND_NAME must be one line of at most 60 characters.")
+        return name
+
+    def _brand_logo(self) -> Path | None:
+        raw = self.text("BRAND_LOGO")
+        if raw is None:
+            return None
+        path = Path(raw).resolve()
+        try:
+            size = path.stat().st_size
+        except (OSError, ValueError):
+            self.problems.append(f"BRAND_LOGO names no file that can be read: {raw!r}.")
+            return None
+        if path.suffix.lower() not in LOGO_FORMATS or not path.is_file() or size > MOST_LOGO_BYTES:
+            formats = ", ".join(LOGO_FORMATS)
+            self.problems.append(f"BRAND_LOGO must be a file of at most {MOST_LOGO_BYTES} bytes in {formats}.")
+            return None
+        return path
 
     def _currencies(self) -> tuple[str, ...]:
         currencies = tuple(code.upper() for code in self.words("CURRENCIES", SHIPPED_CURRENCIES))
@@ -218,6 +253,11 @@ class _Reader:
             problem("BASE_URL must be https:// beside a live Stripe key.")
         if live and not settings.database_url:
             problem("DATABASE_URL must be set beside a live Stripe key; the embedded server is for trying out.")
+
+
+def _default_sender(brand_name: str) -> str:
+    name = brand_name if brand_name == OUR_NAME else f'"{quote(brand_name)}"'
+    return f"{name} <credits@example.com>"
 
 
 def _split(url: str) -> SplitResult | None:

@@ -60,6 +60,7 @@ def content_security_policy(settings: Settings) -> str:
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
         "form-action": ["'self'", *STRIPE_PAGES, *sandbox_origins(settings)],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],

@@ -19,7 +19,7 @@ def assets_of(html: str) -> list[str]:
 def test_files_of_a_page_are_immutable_under_their_hash(app: Flask) -> None:
     browser = Browser(app)
     found = assets_of(browser.get("/log-in").text)
-    assert len(found) == 5
+    assert len(found) == 8
     for url in found:
         response = browser.get(url)
         assert response.status_code == 200, url

@@ -1,7 +1,8 @@
 """Static files under URLs that carry their content's hash, compressed once and kept in memory.
 
-The stylesheet is one URL: the files of static/css joined in order. Twenty small files would be twenty requests
-before the first paint, and gzip over the whole is a third smaller than over the pieces; joining needs no build step.
+The stylesheet is one URL: the files of static/css joined in order (webapp.layout.stylesheet). Twenty small files
+would be twenty requests before the first paint, and gzip over the whole is a third smaller than over the pieces;
+joining needs no build step.
 
 Only static files are compressed here. A page holds a form token beside text that a stranger may have chosen, and
 compressing the two together is what BREACH reads; pages are small, and stay as they are.
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, current_app, request, url_for
 from werkzeug.security import safe_join
+
+from webapp.config import Settings
+from webapp.layout import brand, stylesheet
 
 STYLESHEET = "tallystick.css"
 A_YEAR = 31_536_000
@@ -79,6 +83,10 @@ def _files(name: str) -> list[Path]:
     if name == STYLESHEET:
         css = folder / "css"
         return [css / "tokens.css", css / "base.css", *sorted((css / "components").glob("*.css"))]
+    if name == brand.MARK:
+        return [folder / "img" / "favicon.svg"]
+    if own := brand.file_of(current_app.config["SETTINGS"], name):
+        return [own]
     path = safe_join(str(folder), name)
     if path is None or "\x00" in path or not os.path.isfile(path):  # Path.is_file raises for a long name
         abort(404)
@@ -92,7 +100,13 @@ def _stamp(files: list[Path]) -> tuple[float, ...]:
 def _read(name: str) -> Asset:
     files = _files(name)
     stamp = _stamp(files)
-    body = b"\n".join(path.read_bytes() for path in files)
+    settings: Settings = current_app.config["SETTINGS"]
+    if name == STYLESHEET:
+        body = stylesheet.join((path.read_text("utf-8") for path in files), hue=settings.brand_hue).encode()
+    elif name == brand.MARK:
+        body = brand.mark_of(settings, files[0].read_text("utf-8")).encode()
+    else:
+        body = files[0].read_bytes()
     mimetype = mimetypes.guess_type(name)[0] or "application/octet-stream"
     small = mimetype in _COMPRESSIBLE and len(body) > 1_000
     return Asset(

@@ -40,7 +40,7 @@ def password_reset(session: Session, *, settings: Settings, email_key: str) -> M
         return write_mail(
             "password_reset",
             user=user,
-            subject=_("Choose a new password for Tallystick"),
+            subject=_("Choose a new password for %(brand)s", brand=settings.brand_name),
             preheader=_("If it was not you, ignore this mail: your password stays as it is."),
             link=f"{settings.base_url}/reset-password/{token}",
             minutes=int(VALID_FOR.total_seconds() // 60),
@@ -56,7 +56,7 @@ def password_changed(session: Session, *, settings: Settings, user_id: int) -> M
         return write_mail(
             "password_changed",
             user=user,
-            subject=_("Your Tallystick password was changed"),
+            subject=_("Your %(brand)s password was changed", brand=settings.brand_name),
             preheader=_("If it was not you, choose a new password at once:"),
             link=f"{settings.base_url}/forgot-password",
         )
@@ -71,7 +71,7 @@ def confirm_address(session: Session, *, settings: Settings, user_id: int) -> Ma
         return write_mail(
             "confirm_address",
             user=user,
-            subject=_("Confirm your address for Tallystick"),
+            subject=_("Confirm your address for %(brand)s", brand=settings.brand_name),
             preheader=_("If you have no account with us, ignore this mail: somebody mistyped their address."),
             link=f"{settings.base_url}/confirm-address/{make_token(user, secret_key=settings.secret_key)}",
             days=CONFIRM_WITHIN.days,
