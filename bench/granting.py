@@ -28,14 +28,19 @@ BYSTANDERS = 2
 CREDITS = 1_000
 CARRIED = 400
 
+# No two months begin at the same moment, as people do not sign up at the same moment, nor in one time zone.
 _ENTITLED = """
 INSERT INTO entitlements (user_id, account_id, external_id, mode, kind, plan, plan_name, credits_per_month, expiry,
                           rollover_cap, grant_priority, anchor_at, time_zone, starts_at, next_period, next_at,
                           created_at)
 SELECT account_id, account_id, external_id, 'sandbox', 'free', 'free', 'Free', %(credits)s, 'period', %(carried)s, 0,
-       moment - interval '1 month', 'UTC', moment - interval '1 month', 1, moment, moment - interval '1 month'
-FROM ledger.account_ids, (SELECT date_trunc('second', now() - interval '1 hour') AS moment) m
-WHERE account_id BETWEEN %(lowest)s AND %(highest)s
+       anchor, zone, anchor, 1, (anchor AT TIME ZONE zone + interval '1 month') AT TIME ZONE zone, anchor
+FROM (
+    SELECT account_id, external_id,
+           (ARRAY['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'])[1 + account_id %% 4] AS zone,
+           now() - interval '3 hours' - interval '1 month' - account_id %% 1000000 * interval '7 milliseconds' AS anchor
+    FROM ledger.account_ids WHERE account_id BETWEEN %(lowest)s AND %(highest)s
+) a
 """
 _PERIODS = """
 INSERT INTO entitlement_periods (entitlement_id, number, account_id, starts_at, ends_at, credits, rollover_cap,
@@ -49,7 +54,11 @@ UPDATE ledger.grants g SET expires_at = e.next_at, effective_at = e.anchor_at
 FROM entitlements e WHERE e.account_id = g.account_id AND g.account_id BETWEEN %(lowest)s AND %(highest)s
 """
 _COPIED = ("ledger.accounts", "ledger.grants", "ledger.entries", "entitlements", "entitlement_periods", "outbox")
-# An entry has a hash of its content and of the one before; the bare statement has none to compute.
+_FOREIGN_KEY = """
+ALTER TABLE bench.bare_entitlement_periods ADD FOREIGN KEY (entitlement_id) REFERENCES bench.bare_entitlements
+"""
+# It writes the same rows into tables with the same indexes, checks, fill factors and foreign key. An entry has a hash
+# of its content and of the one before; the bare statement has none to compute.
 _BARE = """
 WITH moved AS (
     UPDATE bench.bare_entitlements SET next_period = next_period + 1, next_at = next_at + interval '1 month'
@@ -63,8 +72,8 @@ WITH moved AS (
 given AS (
     INSERT INTO bench.bare_grants (account_id, grant_id, source, source_key, amount, remaining, effective_at,
                                    expires_at, burn_rank, description, fingerprint, open)
-    SELECT account_id, 3, 'plan', 'grant:' || id || ':1', credits_per_month, credits_per_month, now(),
-           now() + interval '1 month', 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
+    SELECT account_id, 3, 'plan', 'grant:' || id || ':1', credits_per_month, credits_per_month,
+           next_at - interval '1 month', next_at, 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
 ), expired AS (
     INSERT INTO bench.bare_entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,
                                     drawn_amounts, about_seq, description, actor, occurred_at, booked_at, hash)
@@ -76,8 +85,8 @@ given AS (
                                     hash)
     SELECT account_id, 3, 'grant', credits_per_month, credits_per_month, 0, ARRAY[3], ARRAY[credits_per_month],
            plan_name, decode(repeat('00', 32), 'hex'),
-           jsonb_build_object('plan', plan, 'entitlement', id, 'period', 1, 'cause', 'month'), 'plan', now(), now(),
-           decode(repeat('00', 32), 'hex') FROM moved
+           jsonb_build_object('plan', plan, 'entitlement', id, 'period', 1, 'cause', 'month'), 'plan',
+           next_at - interval '1 month', now(), decode(repeat('00', 32), 'hex') FROM moved
 ), told AS (
     INSERT INTO bench.bare_outbox (job, key, args, created_at, due_at, attempts)
     SELECT 'send_mail', 'credits-granted:' || account_id || ':3', jsonb_build_object('mail', 'credits_granted',
@@ -92,14 +101,15 @@ _CARRIED = """
 rolled AS (
     INSERT INTO bench.bare_grants (account_id, grant_id, source, source_key, amount, remaining, effective_at,
                                    expires_at, burn_rank, description, fingerprint, open)
-    SELECT account_id, 4, 'rollover', 'rollover:' || id || ':0', rollover_cap, rollover_cap, now(),
-           now() + interval '1 month', 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
+    SELECT account_id, 4, 'rollover', 'rollover:' || id || ':0', rollover_cap, rollover_cap,
+           next_at - interval '1 month', next_at, 0, plan_name, decode(repeat('00', 32), 'hex'), true FROM moved
 ), noted AS (
     INSERT INTO bench.bare_entries (account_id, seq, kind, amount, balance_after, debt_after, drawn_grants,
                                     drawn_amounts, about_seq, description, fingerprint, actor, occurred_at, booked_at,
                                     hash)
     SELECT account_id, 4, 'grant', rollover_cap, credits_per_month + rollover_cap, 0, ARRAY[4], ARRAY[rollover_cap], 1,
-           plan_name, decode(repeat('00', 32), 'hex'), 'plan', now(), now(), decode(repeat('00', 32), 'hex') FROM moved
+           plan_name, decode(repeat('00', 32), 'hex'), 'plan', next_at - interval '1 month', now(),
+           decode(repeat('00', 32), 'hex') FROM moved
 ), linked AS (
     UPDATE bench.bare_entitlement_periods SET rolled_into = 4
 ),
@@ -145,20 +155,11 @@ def granting(pool: Pool, servers: Servers, many: tuple[int, int], *, accounts: i
 
 def _run_bare(superuser_url: str, where: tuple[int, int], *, carried: int) -> float:
     """Seconds that the bare statement takes on copies of the tables."""
-    lowest, highest = where
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS bench")
         for table in _COPIED:
-            copy = f"bench.bare_{table.rpartition('.')[2]}"
-            connection.execute(
-                f"DROP TABLE IF EXISTS {copy}; CREATE TABLE {copy} (LIKE {table} INCLUDING ALL)".encode()
-            )
-            if table != "outbox":
-                overriding = "OVERRIDING SYSTEM VALUE" if table == "entitlements" else ""
-                connection.execute(
-                    f"INSERT INTO {copy} {overriding} SELECT * FROM {table}"
-                    f" WHERE account_id BETWEEN {lowest} AND {highest}".encode()
-                )
+            _copy(connection, table, where)
+        connection.execute(_FOREIGN_KEY)
         settle(superuser_url)
         query = _BARE.format(
             balance=CREDITS + carried, written=3 if carried else 2, carried=_CARRIED if carried else ""
@@ -167,9 +168,24 @@ def _run_bare(superuser_url: str, where: tuple[int, int], *, carried: int) -> fl
         connection.execute(query.encode())
         taken = time.time() - began
         for table in _COPIED:
-            connection.execute(f"DROP TABLE bench.bare_{table.rpartition('.')[2]}".encode())
+            connection.execute(f"DROP TABLE bench.bare_{table.rpartition('.')[2]} CASCADE".encode())
     settle(superuser_url)
     return taken
+
+
+def _copy(connection: psycopg.Connection, table: str, where: tuple[int, int]) -> None:
+    """A table like it with the rows of these accounts; its own rows are left out where it names none."""
+    copy = f"bench.bare_{table.rpartition('.')[2]}"
+    row = connection.execute("SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = %s::regclass", [table])
+    options = row.fetchone()[0]  # type: ignore[index]
+    stored = f" WITH ({options})" if options else ""
+    connection.execute(f"DROP TABLE IF EXISTS {copy} CASCADE".encode())
+    connection.execute(f"CREATE TABLE {copy} (LIKE {table} INCLUDING ALL){stored}".encode())
+    if table != "outbox":
+        overriding = "OVERRIDING SYSTEM VALUE" if table == "entitlements" else ""
+        connection.execute(
+            f"INSERT INTO {copy} {overriding} SELECT * FROM {table} WHERE account_id BETWEEN %s AND %s".encode(), where
+        )
 
 
 def grant_all(servers: Servers, *, until: float | None = None) -> "tuple[array[float], float]":

@@ -5,8 +5,7 @@ a job marks its row done in the database transaction of its effect, and the swee
 and not done.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp import clock
 from webapp.extensions import Base
-from webapp.ledger.array_text import array_text
 
 RETRY_AFTER = timedelta(seconds=30)
 MOST_ATTEMPTS = 8
@@ -39,14 +37,6 @@ class OutboxRow(Base):
     last_error: Mapped[str | None] = mapped_column(Text)
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     parked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-_PUT_MANY = text("""
-INSERT INTO outbox (job, key, args, created_at, due_at, attempts)
-SELECT :job, u.key, u.args, :now, :due, 0
-FROM unnest(CAST(:keys AS text[]), CAST(CAST(:args AS text[]) AS jsonb[])) u (key, args)
-ON CONFLICT (key) DO NOTHING RETURNING id
-""")
 
 
 def put(session: Session, *, job: str, key: str, args: dict[str, Any]) -> int:
@@ -78,26 +68,24 @@ def hint(session: Session, *, job: str) -> None:
     session.info.setdefault(_PENDING, []).append((None, job))
 
 
-def put_many(session: Session, *, job: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """What `put` does for each of the (key, args), in one statement.
+def put_selected(session: Session, *, job: str, rows: str, given: Mapping[str, Any], most: int) -> None:
+    """What `put` does for each `key` and `args` (jsonb) that the SQL of `rows` selects, in one statement.
 
-    Up to HANDED_AT_ONCE of them are handed to RQ after the commit. More are due at once, and the sweeper hands them
-    out at its own pace: a job that puts a million rows does not wait for Redis a million times.
+    They are `most` at the most; `given` are the parameters of `rows`. Up to HANDED_AT_ONCE of them are handed to RQ
+    after the commit. More are due at once, and the sweeper hands them out at its own pace: a job that puts a million
+    rows does not wait for Redis a million times.
     """
-    if not rows:
-        return
     moment = clock.now()
-    few = len(rows) <= HANDED_AT_ONCE
-    given = {
-        "keys": array_text([key for key, _ in rows]),
-        "args": array_text([json.dumps(args) for _, args in rows]),
-        "due": moment + RETRY_AFTER if few else moment,
-        "job": job,
-        "now": moment,
-    }
-    ids = session.execute(_PUT_MANY, given).scalars().all()
+    few = most <= HANDED_AT_ONCE
+    statement = text(
+        "INSERT INTO outbox (job, key, args, created_at, due_at, attempts)"  # noqa: S608 - `rows` is a constant's text
+        f" SELECT :outbox_job, r.key, r.args, :outbox_now, :outbox_due, 0 FROM ({rows}) r"
+        " ON CONFLICT (key) DO NOTHING RETURNING id"
+    )
+    due = moment + RETRY_AFTER if few else moment
+    ids = session.execute(statement, {**given, "outbox_job": job, "outbox_now": moment, "outbox_due": due}).scalars()
     if few:
-        session.info.setdefault(_PENDING, []).extend((row_id, job) for row_id in ids)
+        session.info.setdefault(_PENDING, []).extend((row_id, job) for row_id in ids.all())
 
 
 def take_pending(session: Session) -> list[tuple[int | None, str]]:

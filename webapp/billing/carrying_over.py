@@ -1,8 +1,7 @@
 """What a period left unspent goes on in the next one of the same line, up to the cap that was promised."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -15,8 +14,6 @@ from webapp.catalog.periods import period_start
 from webapp.ledger.array_text import array_text
 
 log = structlog.get_logger()
-
-_LONGEST_MONTH = timedelta(days=31)
 
 
 class Bounds(Protocol):
@@ -114,35 +111,27 @@ def _same_line(row: EntitlementPeriod) -> ColumnElement[bool]:
 # ---------------------------------------------------------------- many at once
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewPeriod:
-    """A period that has just been granted, of a line of its own: no two of one subscription or entitlement."""
-
-    entitlement_id: int
-    number: int
-    account_id: int
-    subscription_id: int | None
-    starts_at: datetime
-    ends_at: datetime
-
-
-# Where nothing can be carried over, as in plans without rollover, no row is worth fetching.
+# Of each period that has just been granted the others of its line that ended in the month before it, or later. Where
+# nothing can be carried over, as in plans without rollover, no row is worth fetching.
 _AROUND = text("""
 SELECT * FROM (
-    SELECT r.place, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id, p.rolled_into,
-           bool_or(p.starts_at >= r.ends_at
+    SELECT n.entitlement_id AS new_id, n.number AS new_number, n.account_id, n.starts_at AS new_starts_at,
+           n.ends_at AS new_ends_at, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id,
+           p.rolled_into,
+           bool_or(p.starts_at >= n.ends_at
                    OR p.rollover_cap > 0 AND p.grant_id IS NOT NULL AND p.rolled_into IS NULL) OVER line AS matters
-    FROM unnest(CAST(:entitlements AS bigint[]), CAST(:subscriptions AS bigint[]), CAST(:numbers AS integer[]),
-                CAST(:since AS timestamptz[]), CAST(:ends AS timestamptz[]))
-         WITH ORDINALITY r (entitlement_id, subscription_id, number, since, ends_at, place)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:numbers AS integer[])) WITH ORDINALITY u (id, number, place)
+    JOIN entitlement_periods n ON n.entitlement_id = u.id AND n.number = u.number
     CROSS JOIN LATERAL (
         SELECT * FROM entitlement_periods e
-        WHERE r.subscription_id IS NULL AND e.entitlement_id = r.entitlement_id AND e.ends_at > r.since
+        WHERE n.subscription_id IS NULL AND e.entitlement_id = n.entitlement_id
+          AND e.ends_at > n.starts_at - interval '31 days'
         UNION ALL
-        SELECT * FROM entitlement_periods s WHERE s.subscription_id = r.subscription_id AND s.ends_at > r.since
+        SELECT * FROM entitlement_periods s
+        WHERE s.subscription_id = n.subscription_id AND s.ends_at > n.starts_at - interval '31 days'
     ) p
-    WHERE (p.entitlement_id, p.number) <> (r.entitlement_id, r.number)
-    WINDOW line AS (PARTITION BY r.place)
+    WHERE (p.entitlement_id, p.number) <> (n.entitlement_id, n.number)
+    WINDOW line AS (PARTITION BY u.place)
 ) q WHERE q.matters
 """)
 _KEEP = text("""
@@ -153,62 +142,56 @@ WHERE p.entitlement_id = u.entitlement_id AND p.number = u.number
 """)
 
 
-def carry_over_around_all(session: Session, *, rows: Sequence[NewPeriod], actor: str) -> None:
-    """What `carry_over_around` does to each of these periods, together where one remainder goes on in one period."""
+def carry_over_around_all(session: Session, *, given: Mapping[str, Any], actor: str) -> None:
+    """What `carry_over_around` does to each period, together where one remainder goes on in one period.
+
+    `given` are the arrays `ids` of entitlements and `numbers` of their periods, which have just been granted, each of
+    a line of its own: no two of one subscription or entitlement.
+    """
     asked: list[ledger.RollOver] = []
     going_on: list[Bounds] = []
-    for row, others in zip(rows, _around(session, rows), strict=True):
-        if not others:
-            continue
-        since = _a_month_before(row.starts_at)
-        before = [one for one in others if one.starts_at < row.starts_at and one.ends_at > since]
-        ended = [one for one in _ended(before, starts_at=row.starts_at) if _may_carry(one)]
-        if len(ended) > 1 or any(one.starts_at >= row.ends_at for one in others):
-            kept = session.get_one(EntitlementPeriod, (row.entitlement_id, row.number), populate_existing=True)
+    for others in _around(session, given):
+        new = others[0]
+        since = _a_month_before(new.new_starts_at)
+        before = [one for one in others if one.starts_at < new.new_starts_at and one.ends_at > since]
+        ended = [one for one in _ended(before, starts_at=new.new_starts_at) if _may_carry(one)]
+        if len(ended) > 1 or any(one.starts_at >= new.new_ends_at for one in others):
+            kept = session.get_one(EntitlementPeriod, (new.new_id, new.new_number), populate_existing=True)
             carry_over_around(session, row=kept, actor=actor)
             session.flush()  # the statements here are no ORM's, and would not see it
         elif ended:
-            asked.append(_rollover(row, ended[0], actor=actor))
+            asked.append(_rollover(ended[0], actor=actor))
             going_on.append(ended[0])
     if asked:
         _keep(session, going_on, ledger.roll_over_many(session, asked=asked))
 
 
-def _around(session: Session, rows: Sequence[NewPeriod]) -> list[list[Row[Any]]]:
-    """Of each period the others of its line that ended in the month before it, or later; none where none matters."""
-    found: list[list[Row[Any]]] = [[] for _ in rows]
-    given = {
-        "entitlements": array_text([row.entitlement_id for row in rows]),
-        "subscriptions": array_text([row.subscription_id for row in rows]),
-        "numbers": array_text([row.number for row in rows]),
-        "since": array_text([row.starts_at - _LONGEST_MONTH for row in rows]),
-        "ends": array_text([row.ends_at for row in rows]),
-    }
+def _around(session: Session, given: Mapping[str, Any]) -> list[list[Row[Any]]]:
+    """Of each period the others of its line that ended in the month before it, or later; of those where one matters."""
+    found: dict[tuple[int, int], list[Row[Any]]] = {}
     for other in session.execute(_AROUND, given):
-        found[other.place - 1].append(other)
-    return found
+        found.setdefault((other.new_id, other.new_number), []).append(other)
+    return list(found.values())
 
 
-def _rollover(row: NewPeriod, ended: Any, *, actor: str) -> ledger.RollOver:
+def _rollover(ended: Any, *, actor: str) -> ledger.RollOver:
     return ledger.RollOver(
-        account_id=row.account_id,
+        account_id=ended.account_id,
         grant_id=ended.grant_id,
         cap=ended.rollover_cap,
         source_key=_key(ended),
         actor=actor,
-        expires_at=row.ends_at,
+        expires_at=ended.new_ends_at,
     )
 
 
-def _keep(
-    session: Session, ended: Sequence[Bounds], outcomes: Sequence[ledger.Written | ledger.LedgerRefusal | None]
-) -> None:
+def _keep(session: Session, ended: Sequence[Bounds], outcomes: Sequence[int | ledger.LedgerRefusal | None]) -> None:
     done: list[tuple[Bounds, int]] = []
     for one, outcome in zip(ended, outcomes, strict=True):
         if isinstance(outcome, ledger.LedgerRefusal):
             log.error("rollover_refused", entitlement=one.entitlement_id, period=one.number, reason=str(outcome))
         elif outcome is not None:
-            done.append((one, outcome.entry.seq))
+            done.append((one, outcome))
     if done:
         given = {
             "entitlements": array_text([one.entitlement_id for one, _ in done]),

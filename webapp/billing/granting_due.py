@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.entitlement import Entitlement
-from webapp.billing.period_batch import grant_next_of_all
+from webapp.billing.period_batch import NEEDED, grant_next_of_all
 from webapp.billing.period_grant import grant_next
 
 # Of one entitlement in one go: after a long outage the rest comes with the next chunk.
@@ -25,7 +25,7 @@ def due_entitlements(session: Session, *, now: datetime, limit: int, but: Collec
     """
     table = Entitlement.__table__
     query = (
-        select(*table.columns)
+        select(*(table.c[name] for name in NEEDED))
         .where(table.c.next_at <= now, table.c.paused.is_(False))
         .order_by(table.c.next_at)
         .limit(limit)

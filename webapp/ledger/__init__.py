@@ -14,8 +14,8 @@ from webapp.ledger.balances import (
     open_grants,
     spendable,
 )
-from webapp.ledger.batches import grant_ids_of_many, grant_many, spend_many
-from webapp.ledger.call import take_changed
+from webapp.ledger.batches import grant_many, grants_of, spend_many
+from webapp.ledger.call import note_changes, take_changed
 from webapp.ledger.clock import advance_clock, clock_can_move, now, turn_back
 from webapp.ledger.condition import Condition, ConditionFailed, all_of
 from webapp.ledger.entries import (
@@ -42,6 +42,7 @@ from webapp.ledger.errors import (
     InvalidRequest,
     LedgerRefusal,
     SourceKeyConflict,
+    refusal_for,
 )
 from webapp.ledger.freezes import freeze, frozen_for, unfreeze
 from webapp.ledger.holds import (
@@ -126,16 +127,18 @@ __all__ = [
     "get_hold",
     "grant",
     "grant_by_source_key",
-    "grant_ids_of_many",
     "grant_many",
+    "grants_of",
     "hold_draws",
     "lock_accounts",
+    "note_changes",
     "now",
     "open_account",
     "open_grants",
     "open_holds",
     "place_hold",
     "refund_spend",
+    "refusal_for",
     "revoke",
     "roll_over",
     "roll_over_many",

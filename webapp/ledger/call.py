@@ -1,6 +1,6 @@
 """Calling the ledger's functions: one statement, and its refusals as Python's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping, TextClause
@@ -36,6 +36,11 @@ _CHANGED = "ledger_accounts_changed"
 def note_change(session: Session, account_id: int) -> None:
     """Remember that this database transaction wrote to the account, for whoever shows its balance elsewhere."""
     session.info.setdefault(_CHANGED, set()).add(account_id)
+
+
+def note_changes(session: Session, account_ids: Iterable[int]) -> None:
+    """`note_change` for each of them."""
+    session.info.setdefault(_CHANGED, set()).update(account_ids)
 
 
 def take_changed(session: Session) -> set[int]:

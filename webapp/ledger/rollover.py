@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.array_text import array_text
-from webapp.ledger.batches import MOST_GRANTS, check_count, grant_many
+from webapp.ledger.batches import MOST_GRANTS, check_count
+from webapp.ledger.call import note_changes
 from webapp.ledger.clock import now
-from webapp.ledger.entries import GRANT_COLUMNS, Grant, entry, get_grant, grant_by_source_key
-from webapp.ledger.errors import EntryNotFound, InvalidRequest, LedgerRefusal, SourceKeyConflict
+from webapp.ledger.entries import Grant, entry, get_grant, grant_by_source_key
+from webapp.ledger.errors import InvalidRequest, LedgerRefusal, SourceKeyConflict, refusal_for
 from webapp.ledger.requests import GrantItem
-from webapp.ledger.writes import Written, expire_account, expire_accounts, write_grant
+from webapp.ledger.writes import Written, expire_account, write_grant
 
 SOURCE = "rollover"
+MOST = 10**15  # credits: no grant has more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,89 +100,75 @@ def roll_over(
     return None if item is None else write_grant(session, item)
 
 
-def roll_over_many(session: Session, *, asked: Sequence[RollOver]) -> list[Written | LedgerRefusal | None]:
+_ROLL_OVER_MANY = text(
+    "SELECT item, way, refusal, message, detail, seq FROM ledger.roll_over_many(CAST(:account_ids AS bigint[]),"
+    " CAST(:grant_ids AS bigint[]), CAST(:caps AS bigint[]), CAST(:source_keys AS text[]), CAST(:actors AS text[]),"
+    " CAST(:expires_ats AS timestamptz[]), CAST(:descriptions AS text[]))"
+)
+
+
+def roll_over_many(session: Session, *, asked: Sequence[RollOver]) -> list[int | LedgerRefusal | None]:
     """Up to 10,000 remainders are carried over as `roll_over` would one by one in this order; an outcome each.
 
-    An outcome is what `roll_over` returns, or the refusal that it raises: a refused one harms no other. The grants are
-    there before, none is made by the batch itself. Locks the accounts in the order of their ids. Raises
-    InvalidRequest for too many, or for a grant or a key that is named twice; nothing was written then.
+    An outcome is the seq of the entry that `roll_over` returns, or the refusal that it raises: a refused one harms no
+    other. The grants are there before, none is made by the batch itself. Locks the accounts in the order of their ids.
+    Raises InvalidRequest for too many, or for a grant or a key that is named twice; nothing was written then.
     """
     check_count(asked, MOST_GRANTS)
     for field in ("grant_id", "source_key"):
         if len({(one.account_id, getattr(one, field)) for one in asked}) < len(asked):
             raise InvalidRequest("must be named once", field=field)
-    outcomes: list[Written | LedgerRefusal | None] = [None] * len(asked)
-    going = _settle_known(session, asked, range(len(asked)), outcomes)
-    moment = now(session)
-    for place, old in list(going.items()):
+    outcomes: list[int | LedgerRefusal | None] = [None] * len(asked)
+    together: list[int] = []
+    for place, one in enumerate(asked):
         try:
-            _check_expired(old, now=moment)
+            one.check()
+            together.append(place)
         except InvalidRequest as refused:
             outcomes[place] = refused
-            del going[place]
-    expire_accounts(session, account_ids=sorted({asked[place].account_id for place in going}))
-    going = _settle_known(session, asked, list(going), outcomes)  # somebody may have come before the lock
-    items = {place: item for place, old in going.items() if (item := asked[place].grant_of(old)) is not None}
-    for place, outcome in zip(items, grant_many(session, items=list(items.values())), strict=True):
-        outcomes[place] = outcome
+    for row in _roll_over_together(session, [asked[place] for place in together]):
+        place = together[row.item - 1]
+        if row.way == "s":
+            outcomes[place] = _roll_over_singly(session, asked[place])
+        elif row.refusal is not None:
+            outcomes[place] = refusal_for(row.refusal, row.message, row.detail)
+        else:
+            outcomes[place] = row.seq
     return outcomes
 
 
-def _settle_known(
-    session: Session,
-    asked: Sequence[RollOver],
-    places: Sequence[int],
-    outcomes: list[Written | LedgerRefusal | None],
-) -> dict[int, Grant]:
-    """Replays and refusals at these places have their outcome; returns the old grants of the others."""
-    olds: dict[int, Grant] = {}
-    for place, found in zip(places, _look(session, [asked[place] for place in places]), strict=True):
-        one = asked[place]
-        try:
-            one.check()
-            if found.names_grant:
-                outcomes[place] = _find_replay(session, one.account_id, one.grant_id, one.source_key)
-            else:
-                olds[place] = found.old_of(one)
-        except LedgerRefusal as refused:
-            outcomes[place] = refused
-    return olds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
-    """What there is before a remainder is carried over: the grant that expired, and whether the key is taken."""
-
-    old: Grant | None
-    names_grant: bool
-
-    def old_of(self, asked: RollOver) -> Grant:
-        if self.old is None:
-            raise EntryNotFound(account_id=asked.account_id, seq=asked.grant_id)
-        return self.old
-
-
-_LOOK = text(
-    f"SELECT u.place, g.grant_id IS NOT NULL AS found, k.grant_id IS NOT NULL AS known,"
-    f" {', '.join('g.' + name for name in GRANT_COLUMNS.split(', '))}"
-    " FROM unnest(CAST(:accounts AS bigint[]), CAST(:grants AS bigint[]), CAST(:keys AS text[]))"
-    " WITH ORDINALITY u (account_id, seq, key, place)"
-    " LEFT JOIN LATERAL (SELECT * FROM ledger.grants_v v"
-    " WHERE v.account_id = u.account_id AND v.grant_id = u.seq OFFSET 0) g ON true"
-    " LEFT JOIN LATERAL (SELECT v.grant_id FROM ledger.grants_v v"
-    " WHERE v.account_id = u.account_id AND v.source_key = u.key OFFSET 0) k ON true"
-    " ORDER BY u.place"
-)
-
-
-def _look(session: Session, asked: Sequence[RollOver]) -> list[_Found]:
+def _roll_over_together(session: Session, asked: Sequence[RollOver]) -> Sequence[Row[Any]]:
+    if not asked:
+        return []
+    note_changes(session, [one.account_id for one in asked])
     given = {
-        "accounts": array_text([one.account_id for one in asked]),
-        "grants": array_text([one.grant_id for one in asked]),
-        "keys": array_text([one.source_key for one in asked]),
+        "account_ids": array_text([one.account_id for one in asked]),
+        "grant_ids": array_text([one.grant_id for one in asked]),
+        "caps": array_text([min(one.cap, MOST) for one in asked]),
+        "source_keys": array_text([one.source_key for one in asked]),
+        "actors": array_text([one.actor for one in asked]),
+        "expires_ats": array_text([one.expires_at for one in asked]),
+        "descriptions": array_text([one.description for one in asked]),
     }
-    rows = session.execute(_LOOK, given).mappings()
-    return [_Found(old=Grant.of(row) if row["found"] else None, names_grant=row["known"]) for row in rows]
+    return session.execute(_ROLL_OVER_MANY, given).all()
+
+
+def _roll_over_singly(session: Session, one: RollOver) -> int | LedgerRefusal | None:
+    """A replay, or what is refused before anything is written."""
+    try:
+        written = roll_over(
+            session,
+            account_id=one.account_id,
+            grant_id=one.grant_id,
+            cap=one.cap,
+            source_key=one.source_key,
+            actor=one.actor,
+            expires_at=one.expires_at,
+            description=one.description,
+        )
+    except LedgerRefusal as refused:
+        return refused
+    return None if written is None else written.entry.seq
 
 
 def _check_expired(old: Grant, *, now: datetime) -> None:

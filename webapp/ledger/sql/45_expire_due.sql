@@ -2,7 +2,9 @@
 
 -- Writes for the accounts, which the caller has locked, what ledger.book_due would write for each at p_now: together
 -- where only grants have expired, account by account where a hold has lapsed. Returns how many entries that took.
-CREATE OR REPLACE FUNCTION ledger.expire_locked(p_account_ids bigint[], p_now timestamptz, OUT entries bigint)
+-- p_versions is 0 where a grant of the same call counts as the account's change, and no holds are open.
+CREATE OR REPLACE FUNCTION ledger.expire_locked(
+    p_account_ids bigint[], p_now timestamptz, p_versions integer DEFAULT 1, OUT entries bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 -- Whatever the statistics say, each account's rows are found by their keys: a plan may be older than the tables.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
@@ -53,7 +55,7 @@ BEGIN
         FROM chained c WHERE c.lost AND g.account_id = c.account_id AND g.grant_id = c.grant_id
     ), saved AS (
         UPDATE ledger.accounts a
-        SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + 1, waiting = c.waiting,
+        SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + p_versions, waiting = c.waiting,
             due_at = least(c.due_at, CASE WHEN a.holds > 0 THEN (
                 SELECT min(h.expires_at) FROM ledger.holds h WHERE h.account_id = a.account_id AND h.state = 'open') END),
             booked_at = CASE WHEN c.seq > c.seq_before THEN c.moment ELSE a.booked_at END
