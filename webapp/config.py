@@ -68,6 +68,7 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     stripe_tax: bool
     account_rate_per_minute: int
+    maintenance: bool
 
     @property
     def secure_cookies(self) -> bool:
@@ -164,6 +165,7 @@ class _Reader:
             metrics_token=self.text("METRICS_TOKEN"),
             stripe_tax=self.number("STRIPE_TAX", 0, low=0, high=1) == 1,
             account_rate_per_minute=self.number("ACCOUNT_RATE_PER_MINUTE", 0, low=0, high=10**9),
+            maintenance=self.number("MAINTENANCE", 0, low=0, high=1) == 1,
         )
         self._refuse_unsafe(settings)
         if self.problems:

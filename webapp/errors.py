@@ -42,11 +42,18 @@ def show_database_away(error: Exception) -> ResponseReturnValue:
     return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
 
 
-def _answer(status: int, error: HTTPException) -> ResponseReturnValue:
+def maintenance_page(error: ServiceUnavailable) -> ResponseReturnValue:
+    """503 with words of its own: nothing is broken, and it was meant to be. It needs neither database nor session."""
+    title = _("We are at work here")
+    text = _("This place is being looked after and closed for a short while. Your credits are safe.")
+    return _answer(503, error, words=(title, text))
+
+
+def _answer(status: int, error: HTTPException, *, words: tuple[str, str] | None = None) -> ResponseReturnValue:
     problem: Callable[[int, HTTPException], Response] | None = current_app.extensions.get("api_problem")
     if request.path.startswith("/api/") and problem is not None:
         return problem(status, error)
-    title, text = _words(status)
+    title, text = words or _words(status)
     htmx = request.headers.get("HX-Request") == "true"
     if status >= 500:
         g.user_not_loadable = True

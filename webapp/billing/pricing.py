@@ -32,10 +32,14 @@ class PlanOffer:
 
 @dataclass(frozen=True, kw_only=True)
 class Pricing:
-    """Everything on offer in `currency`; `dearest` and `top` are the gauge's marks, in the unit of Offer.rate."""
+    """Everything on offer in `currency`; `dearest` and `top` are the gauge's marks, in the unit of Offer.rate.
+
+    `elsewhere` are the packages that are on sale in other currencies only.
+    """
 
     currency: str
     offers: list[Offer]
+    elsewhere: list[Package]
     plans: list[PlanOffer]
     dearest: int
     top: int
@@ -43,11 +47,13 @@ class Pricing:
 
 def compare_offers(session: Session, *, currency: str) -> Pricing:
     """All that is on sale in `currency`, ready to be shown side by side."""
-    offers = _offers(list_packages(session), currency)
+    packages = list_packages(session)
+    offers = _offers(packages, currency)
     dearest = max((offer.rate for offer in offers), default=1)
     return Pricing(
         currency=currency,
         offers=offers,
+        elsewhere=[package for package in packages if package.prices and package.price_minor(currency) is None],
         plans=_plan_offers(list_plans(session), currency),
         dearest=dearest,
         top=_round_up(dearest),

@@ -46,9 +46,10 @@ def come_back() -> ResponseReturnValue:
 
 
 @blueprint.get("/checkout/cancelled/<int:purchase_id>")
+@blueprint.get("/purchases/<int:purchase_id>", endpoint="purchase")
 @login_required  # type: ignore[untyped-decorator]
 def cancelled(purchase_id: int) -> ResponseReturnValue:
-    """Where Stripe sends who left the pay page: the same page of outcomes."""
+    """Where Stripe sends who left the pay page, and where the history leads: the same page of outcomes."""
     with unit_of_work() as session:
         purchase = session.get(Purchase, purchase_id) if purchase_id < 2**63 else None
         if purchase is None or not _belongs_to_reader(purchase) or purchase.stripe_session_id is None:

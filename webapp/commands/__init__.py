@@ -13,6 +13,7 @@ from webapp.commands import (
     ledger_import,
     ledger_rebuild,
     ledger_seal,
+    maintenance,
     people,
     plan,
     purchase,
@@ -45,6 +46,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(unlock.unlock_group)
     app.cli.add_command(catalog.catalog_group)
     app.cli.add_command(jobs.jobs_group)
+    app.cli.add_command(maintenance.maintenance_group)
     app.cli.add_command(usage.usage_group)
     app.cli.add_command(sandbox.sandbox_group)
     app.cli.add_command(seed.seed_group)

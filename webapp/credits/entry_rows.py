@@ -1,5 +1,6 @@
 """Entries as rows of a table: named, grouped by day, with the balance column's stick."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import groupby
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from webapp.credits.dispute_words import disputes_in_short
 from webapp.credits.naming import entry_detail, entry_title, shorten
-from webapp.credits.plan_words import what_became_of_it
+from webapp.credits.plan_words import plan_cause, what_became_of_it
 from webapp.ledger import Entry
 
 # The stick is never narrower than the number that stands on it, in thousandths of the column.
@@ -16,14 +17,20 @@ _NARROWEST = 560
 _NARROWEST_FOR_LONG = 1000
 _WIDEST = 1000
 
+_PURCHASE = re.compile(r"purchase:([0-9]{1,18})")  # as billing names its grants
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An entry with its name, and the stick's width here and in the row above (thousandths; None at the top)."""
+    """An entry with its name, and the stick's width here and in the row above (thousandths; None at the top).
+
+    `link` leads to what it is about: the purchase, the plan, the entry it follows; empty where there is none.
+    """
 
     entry: Entry
     title: str
     detail: str
+    link: str
     width: int
     width_above: int | None
 
@@ -37,11 +44,23 @@ def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
             entry=entry,
             title=shorten(entry_title(session, entry), 80),
             detail=shorten(_detail(session, entry, became.get(entry.seq)), 120),
+            link=link_of(entry),
             width=widths[place],
             width_above=widths[place - 1] if place else None,
         )
         for place, entry in enumerate(entries)
     ]
+
+
+def link_of(entry: Entry) -> str:
+    """Where what the entry is about has a page of its own."""
+    if entry.about_seq:
+        return f"/credits/entries/{entry.about_seq}"
+    if entry.kind == "purchase" and (number := _PURCHASE.fullmatch(entry.reference or "")):
+        return f"/purchases/{number[1]}"
+    if plan_cause(entry):
+        return "/plan"
+    return "/credits#unlocks" if entry.kind == "spend" and (entry.pricing or {}).get("unlock") else ""
 
 
 def _detail(session: Session, entry: Entry, became: str | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Response, abort, request, stream_with_context
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_pgettext
 from flask_login import current_user, login_required
 
 from webapp import ledger
@@ -22,18 +23,19 @@ from webapp.i18n.locale import known_zone
 from webapp.ledger import Entry
 
 CHUNK = 1_000
+# In English they are the names that the API has for them, for programs; every other language has words for people.
 COLUMNS = (
-    "entry",
-    "occurred_at",
-    "booked_at",
-    "kind",
-    "amount",
-    "balance_after",
-    "feature",
-    "quantity",
-    "description",
-    "reference",
-    "actor",
+    lazy_pgettext("column", "entry"),
+    lazy_pgettext("column", "occurred_at"),
+    lazy_pgettext("column", "booked_at"),
+    lazy_pgettext("column", "kind"),
+    lazy_pgettext("column", "amount"),
+    lazy_pgettext("column", "balance_after"),
+    lazy_pgettext("column", "feature"),
+    lazy_pgettext("column", "quantity"),
+    lazy_pgettext("column", "description"),
+    lazy_pgettext("column", "reference"),
+    lazy_pgettext("column", "actor"),
 )
 # A spreadsheet takes a cell that starts with one of these for a formula, and runs it.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -102,7 +104,7 @@ def _joined(lines: Iterable[str], size: int = 16_384) -> Iterator[str]:
 
 
 def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    yield csv_line(COLUMNS)
+    yield csv_line(str(name) for name in COLUMNS)
     for entry in entries:
         yield csv_line(
             [

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import abort, request
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_pgettext
 from flask_login import current_user, login_required
 
 from webapp import ledger
@@ -17,7 +18,16 @@ from webapp.database import unit_of_work
 from webapp.i18n.locale import known_zone
 
 FIGURES = ("spends", "spent", "refunded", "used")
-COLUMNS = ("from", "to", "time_zone", "feature", *FIGURES)
+COLUMNS = (
+    lazy_pgettext("column", "from"),
+    lazy_pgettext("column", "to"),
+    lazy_pgettext("column", "time_zone"),
+    lazy_pgettext("column", "feature"),
+    lazy_pgettext("column", "spends"),
+    lazy_pgettext("column", "spent"),
+    lazy_pgettext("column", "refunded"),
+    lazy_pgettext("column", "used"),
+)
 
 
 @login_required
@@ -57,7 +67,7 @@ def _name(asked: UsageQuery, ending: str) -> str:
 
 
 def _csv_lines(asked: UsageQuery, figures: UsageFigures) -> Iterator[str]:
-    yield csv_line(COLUMNS)
+    yield csv_line(str(name) for name in COLUMNS)
     for line in _lines(figures):
         yield csv_line([line["from"], line["to"], asked.zone.key, *(line[name] for name in ("feature", *FIGURES))])
 

@@ -109,6 +109,10 @@ class ChangePasswordForm(Form):
     password = PasswordField(validators=[_a_new_password])
 
 
+class LeaveForm(Form):
+    password = PasswordField(validators=[_a_password])
+
+
 class SettingsForm(Form):
     name = StringField(validators=[_a_name])
     locale = SelectField(validate_choice=False, validators=[_one_of_the_choices])
