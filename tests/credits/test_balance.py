@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -71,14 +72,14 @@ def test_a_change_between_reading_and_remembering_is_not_hidden(
     from webapp.credits import live
 
     member.grant(100)
-    remember = live._remember
+    remember = live.remember
 
-    def late(account_id: int, **kwargs: str | None) -> None:
+    def late(*args: Any, **kwargs: Any) -> None:
         monkeypatch.undo()
         member.spend(1)
-        remember(account_id, **kwargs)
+        remember(*args, **kwargs)
 
-    monkeypatch.setattr(live, "_remember", late)
+    monkeypatch.setattr(live, "remember", late)
     shown = root(member.get("/credits/balance").text)
     assert shown["data-available"] == "100"
     assert root(member.get(shown["hx-get"]).text)["data-available"] == "99"

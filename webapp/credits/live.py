@@ -1,19 +1,20 @@
 """The balance that every open tab shows, right within a second and cheap while nothing happens.
 
-Each tab asks once a second with the version that it shows. While that version is the current one the answer is 204
-and costs one read of Redis and no SQL: not even the person is looked up, because the URL carries the account's id
-signed. What Redis knows lives for seconds only, so facts that nobody publishes (credits that expire) and
-publications that were lost heal by themselves. Without Redis the answer comes from SQL.
+Each tab asks about once a second with the version that it shows, and webapp/credits/tick.py answers while that version
+is the current one. What Redis knows of an account is a version, until the account would change by itself (credits
+expire, a hold lapses) and for KNOWN_SECONDS at the most: so a publication that was lost heals by itself. Without Redis
+the answer comes from SQL.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from flask import Flask, current_app
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import URLSafeSerializer
+from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
@@ -23,7 +24,8 @@ from webapp.queue import redis_connection
 
 log = structlog.get_logger()
 
-KNOWN_SECONDS = 5
+KNOWN_SECONDS = 30
+_UNSURE_MS = 1_000  # what has ended is not booked yet, so nobody knows what ends next
 _MARK_SECONDS = 60
 _MARKED_AT_ONCE = 1_000
 # Jobs write to a thousand accounts at a time; as many commands would cost them more than some of their SQL.
@@ -42,29 +44,19 @@ class Live:
 
 
 def show_balance(session: Session, *, account_id: int, grants: int = 12) -> Live:
-    """The balance and its first `grants`, read from the ledger; Redis knows the version for some seconds.
+    """The balance and its first `grants`, read from the ledger; Redis knows the version for a while.
 
     Two statements. Raises ledger.AccountNotFound.
     """
     mark = _mark(account_id)
-    balance = ledger.balance(session, account_id=account_id)
+    lasting = ledger.balance_until(session, account_id=account_id)
+    balance = lasting.balance
     first = ledger.open_grants(session, account_id=account_id, limit=grants)
-    _remember(account_id, mark=mark, version=balance.version)
+    if mark is not None:
+        remember(redis_connection(), account_id, mark=mark, version=balance.version, lasts_ms=lasting.lasts_ms)
     segments, total = segments_of(first, balance=max(balance.balance, 0))
-    ticket = _signer().dumps(account_id)
+    ticket = signer().dumps(account_id)
     return Live(balance=balance, grants=first, segments=segments, total=total, ticket=ticket)
-
-
-def unchanged(*, ticket: str | None, version: str | None) -> bool:
-    """Whether `version` is what Redis knows to be the current one of the ticket's account. No SQL."""
-    if not ticket or not version:
-        return False
-    try:
-        account_id = _signer().loads(ticket)
-        known, mark = cast(list[Any], redis_connection().mget(_key(account_id), _mark_key(account_id)))
-    except (BadSignature, RedisError):
-        return False
-    return known is not None and known == f"{(mark or b'').decode()}|{version}".encode()
 
 
 def publish(account_ids: Iterable[int]) -> None:
@@ -90,12 +82,22 @@ def _parts(ids: list[int]) -> Iterator[list[int]]:
         yield ids[start : start + _MARKED_AT_ONCE]
 
 
-def _remember(account_id: int, *, mark: str | None, version: str) -> None:
+def keys_of(account_id: int) -> tuple[str, str]:
+    """Where Redis keeps the version that it knows, and the mark of the newest publication."""
+    return f"tallystick:balance:{account_id}", _mark_key(account_id)
+
+
+def as_known(*, mark: str, version: str) -> str:
+    """What Redis keeps of a version: it holds only under the mark that stood before it was read."""
+    return f"{mark}|{version}"
+
+
+def remember(redis: Redis, account_id: int, *, mark: str, version: str, lasts_ms: int | None) -> None:
     """Redis knows the version, as of the mark that stood before it was read: a later publication voids it."""
-    if mark is None:
-        return
+    most = KNOWN_SECONDS * 1_000
+    known_ms = most if lasts_ms is None else _UNSURE_MS if lasts_ms <= 0 else min(lasts_ms, most)
     try:
-        redis_connection().set(_key(account_id), f"{mark}|{version}", ex=KNOWN_SECONDS)
+        redis.set(keys_of(account_id)[0], as_known(mark=mark, version=version), px=known_ms)
     except RedisError as error:
         log.warning("balance_not_remembered", error=str(error))
 
@@ -108,15 +110,12 @@ def _mark(account_id: int) -> str | None:
         return None
 
 
-def _key(account_id: int) -> str:
-    return f"tallystick:balance:{account_id}"
-
-
 def _mark_key(account_id: int) -> str:
     return f"tallystick:balance-mark:{account_id}"
 
 
-def _signer() -> URLSafeSerializer:
+def signer() -> URLSafeSerializer:
+    """Signs account ids, so that a tab can ask about its own account and no other."""
     return URLSafeSerializer(cast(str, current_app.config["SECRET_KEY"]), salt="live balance")
 
 

@@ -27,6 +27,17 @@ class Balance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lasting:
+    """A balance that stays as it is for `lasts_ms` milliseconds unless somebody writes; None is for ever.
+
+    0 or less when something has ended that is not booked yet: then it is not known what ends next.
+    """
+
+    balance: Balance
+    lasts_ms: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Expiring:
     """`amount` credits that end at `expires_at`, unless they are spent before."""
 
@@ -36,6 +47,7 @@ class Expiring:
 
 _FIELDS = ", ".join(field.name for field in fields(Balance))
 _BALANCE = text(f"SELECT {_FIELDS} FROM ledger.balance(:account_id)")
+_BALANCE_UNTIL = text(f"SELECT {_FIELDS}, lasts_ms FROM ledger.balance_until(:account_id)")
 _BALANCE_AT = text("SELECT balance FROM ledger.balance_at(:account_id, :at)")
 _SPENDABLE = text("SELECT ledger.spendable(:account_id, :feature) AS credits")
 # What a hold reserves is not lost to its grant's end, unless the hold has lapsed and nobody has booked that yet.
@@ -60,6 +72,12 @@ def balance(session: Session, *, account_id: int) -> Balance:
     """The balance now. Raises AccountNotFound."""
     row = call(session, _BALANCE, {"account_id": account_id})
     return Balance(**row)
+
+
+def balance_until(session: Session, *, account_id: int) -> Lasting:
+    """The balance now, and how long it will be right without being read again. Raises AccountNotFound."""
+    row = dict(call(session, _BALANCE_UNTIL, {"account_id": account_id}))
+    return Lasting(lasts_ms=row.pop("lasts_ms"), balance=Balance(**row))
 
 
 def balance_at(session: Session, *, account_id: int, at: datetime) -> int:

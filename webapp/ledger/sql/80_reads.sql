@@ -73,6 +73,22 @@ BEGIN
 END
 $$;
 
+-- The balance now, and for how many milliseconds it stays so if nobody writes: until the next grant or hold of the
+-- account ends or starts. Null is for ever; 0 or less when what ended is not booked yet, so that the next is not known.
+CREATE OR REPLACE FUNCTION ledger.balance_until(
+    p_account_id bigint, OUT balance bigint, OUT held bigint, OUT available bigint, OUT debt bigint, OUT seq bigint,
+    OUT version text, OUT lasts_ms bigint
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT b.balance, b.held, b.available, b.debt, b.seq, b.version
+    INTO balance, held, available, debt, seq, version
+    FROM ledger.balance(p_account_id) b;
+    SELECT ceil(extract(epoch FROM a.due_at - ledger.now()) * 1000) INTO lasts_ms
+    FROM ledger.accounts a WHERE a.account_id = p_account_id;
+END
+$$;
+
 -- What a spend on a feature (null: on nothing in particular) could take now, overdraft included.
 CREATE OR REPLACE FUNCTION ledger.spendable(p_account_id bigint, p_feature text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
