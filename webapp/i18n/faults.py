@@ -27,7 +27,7 @@ class Fault:
     breaks: bool = True
 
     def __str__(self) -> str:
-        return f"{self.what} in the translation of {self.source!r}"
+        return f"{self.what} in the translation of {self.source!r}" if self.source else self.what
 
 
 def faults_of(catalog: Catalog, *, formatted: bool) -> list[Fault]:

@@ -41,8 +41,8 @@ class PseudoTranslations(NullTranslations):
     def pgettext(self, context: str, message: str) -> str:
         return pseudo(message)
 
-    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
-        return pseudo(msgid1 if n == 1 else msgid2)
+    def npgettext(self, context: str, singular: str, plural: str, num: int) -> str:
+        return pseudo(singular if num == 1 else plural)
 
     ugettext = gettext
     ungettext = ngettext

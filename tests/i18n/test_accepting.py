@@ -1,0 +1,127 @@
+"""A catalog that is handed in: taken whole, or refused with the line and nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from webapp.i18n import compiling, files
+from webapp.i18n.accepting import MOST_BYTES, CatalogRefused, take_catalog
+from webapp.i18n.checking import read_locale
+
+HEADER = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n"Language: de\\n"\n\n'
+TEXTS = """
+msgid "Hello %(name)s"
+msgstr ""
+
+msgid "a <b>word</b>"
+msgstr ""
+
+msgid "%(num)s day"
+msgid_plural "%(num)s days"
+msgstr[0] ""
+msgstr[1] ""
+"""
+WAS = HEADER + 'msgid "Hello %(name)s"\nmsgstr "Hallo %(name)s"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    files.write_whole(files.pot_path("messages"), (HEADER + TEXTS).encode())
+    files.write_whole(files.po_path("de", "messages"), WAS.encode())
+    return tmp_path
+
+
+def translation(source: str) -> object:
+    message = read_locale("de", "messages").get(source)
+    return message.string if message else None
+
+
+def test_what_is_handed_in_counts_and_the_rest_stays() -> None:
+    taken = take_catalog("de", "messages", (HEADER + 'msgid "a <b>word</b>"\nmsgstr "ein <b>Wort</b>"\n').encode())
+    assert (taken.changed, taken.translated, taken.texts, taken.unknown) == (1, 2, 3, 0)
+    assert translation("a <b>word</b>") == "ein <b>Wort</b>"
+    assert translation("Hello %(name)s") == "Hallo %(name)s"
+
+
+def test_texts_that_nobody_asked_for_are_left_out_and_counted() -> None:
+    taken = take_catalog("de", "messages", (HEADER + 'msgid "Strange"\nmsgstr "Fremd"\n').encode())
+    assert (taken.changed, taken.unknown) == (0, 1)
+    assert "Fremd" not in files.po_path("de", "messages").read_text(encoding="utf-8")
+
+
+def test_a_byte_order_mark_and_windows_lines_are_no_fault() -> None:
+    body = (HEADER + 'msgid "Hello %(name)s"\nmsgstr "Moin %(name)s"\n').replace("\n", "\r\n").encode("utf-8-sig")
+    take_catalog("de", "messages", body)
+    assert translation("Hello %(name)s") == "Moin %(name)s"
+
+
+def test_a_compiled_file_follows_where_there_is_one() -> None:
+    compiling.compile_locale("de", "messages")
+    take_catalog("de", "messages", (HEADER + 'msgid "Hello %(name)s"\nmsgstr "Moin %(name)s"\n').encode())
+    assert b"Moin" in files.mo_path("de", "messages").read_bytes()
+
+
+def text(source: str, translated: str) -> bytes:
+    return (HEADER + f'msgid "{source}"\nmsgstr "{translated}"\n').encode()
+
+
+HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
+    "a script": (text("a <b>word</b>", "ein <b>Wort</b><script>alert(1)</script>"), 5, "tags"),
+    "half a tag": (text("a <b>word</b>", "ein <b>Wort</b><img src=x onerror=alert(1) "), 5, "tags"),
+    "a tag left open": (text("a <b>word</b>", "ein <b>Wort"), 5, "tags"),
+    "another address in a tag": (text("a <b>word</b>", "ein <b onclick='x'>Wort</b>"), 5, "tags"),
+    "an extra placeholder": (text("Hello %(name)s", "Hallo %(name)s %(secret)s"), 5, "placeholders"),
+    "a missing placeholder": (text("Hello %(name)s", "Hallo"), 5, "placeholders"),
+    "a lone percent sign": (text("a <b>word</b>", "<b>100</b> % Wort"), 5, "lone %"),
+    "a wide placeholder": (text("Hello %(name)s", "Hallo %(name)999999999s"), 5, "placeholders"),
+    "another form": (text("Hello %(name)s", "Hallo %(name)r"), 5, "placeholders"),
+    "a line turned around": (text("a <b>word</b>", "<b>\u202etroW</b>"), 5, "unseen"),
+    "a plural form too many": (
+        (HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\nmsgstr[0] "a"\nmsgstr[1] "b"\nmsgstr[2] "c"\n')
+        .encode(), 5, "more translations",
+    ),
+    "a plural of its own making": (
+        (
+            HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s <script>days</script>"\n'
+            'msgstr[0] "a"\nmsgstr[1] "%(num)s <script>days</script>"\n'
+        ).encode(), 5, "tags",
+    ),
+    "a plural where there is none": (
+        (HEADER + 'msgid "a <b>word</b>"\nmsgid_plural "<i>"\nmsgstr[0] "<i>"\nmsgstr[1] "<i>"\n').encode(),
+        5,
+        "plural",
+    ),
+    "no plural where there is one": (text("%(num)s day", "%(num)s Tag"), 5, "plural"),
+    "another charset": (HEADER.replace("utf-8", "iso-8859-1").encode(), None, "charset=iso-8859-1"),
+    "bytes of another charset": ((HEADER + 'msgid "x"\nmsgstr "Ä"\n').encode("latin-1"), 6, "not UTF-8"),
+    "another locale": (HEADER.replace(": de", ": fr").encode(), None, "Language: fr"),
+    "no locale": (b'msgid "a"\nmsgstr "b"\n', None, "no Language"),
+    "a path for a locale": (HEADER.replace(": de", ": ../../etc").encode(), None, "no catalog"),
+    "a huge file": (HEADER.encode() + b"# x\n" * (MOST_BYTES // 4), None, "at most"),
+    "a huge text": (text("a <b>word</b>", "<b>" + "x" * 20_000 + "</b>"), 5, "characters"),
+    "a quote left open": ((HEADER + 'msgid "a\n').encode(), 5, "no catalog"),
+    "no catalog at all": (b"PK\x03\x04" + bytes(range(1, 100)), 1, "no"),
+    "nothing": (b"", None, "no Language"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "line", "why"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_catalog_is_refused_with_its_line_and_changes_nothing(
+    body: bytes, line: int | None, why: str
+) -> None:
+    with pytest.raises(CatalogRefused) as refused:
+        take_catalog("de", "messages", body)
+    fault = refused.value.faults[0]
+    assert why in fault.what
+    assert fault.line == line
+    assert files.po_path("de", "messages").read_text(encoding="utf-8") == WAS
+
+
+def test_names_of_the_shop_are_text_and_may_hold_anything_that_is_seen() -> None:
+    header = HEADER + 'msgctxt "package name"\nmsgid "Starter"\nmsgstr "{}"\n'
+    files.write_whole(files.pot_path("content"), header.format("").encode())
+    take_catalog("de", "content", header.format("<b>100 %</b> %s").encode())
+    message = read_locale("de", "content").get("Starter", "package name")
+    assert message is not None
+    assert message.string == "<b>100 %</b> %s"

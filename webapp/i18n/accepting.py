@@ -1,0 +1,132 @@
+"""Taking a .po that somebody hands in: all of it is checked first, and a faulty one changes nothing."""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO, cast
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import PoFileError, read_po
+
+from webapp.i18n.compiling import compile_locale
+from webapp.i18n.faults import Fault, faults_of, forms_of, source_of, translated
+from webapp.i18n.files import mo_path, po_path, pot_path
+from webapp.i18n.updating import write_catalog
+
+MOST_BYTES = 2 * 1024 * 1024
+MOST_TEXTS = 20_000
+LONGEST_TEXT = 10_000
+_CHARSET = re.compile(r"charset=([\w-]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What handing in a catalog has changed; counts are texts."""
+
+    changed: int
+    translated: int
+    texts: int
+    unknown: int
+
+
+class CatalogRefused(Exception):
+    """Nothing was written. `faults` say why, with the lines of the file where there are any."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults[:5]))
+        self.faults = faults
+
+
+def take_catalog(name: str, domain: str, data: bytes) -> Taken:
+    """The locale's catalog says what `data`, a .po file, says for the texts there are; its .mo too, where there is one.
+
+    Texts that the template does not have are left out and counted; texts that the file does not have keep what they
+    had. What is checked is the translation against the template's text, whatever source the file claims. `name` is
+    Babel's name of the locale. Raises CatalogRefused, and nothing was written.
+    """
+    handed_in = _read_handed_in(name, domain, data)
+    with pot_path(domain).open("rb") as file:
+        catalog = read_po(file, domain=domain, locale=name)
+    known = _read_known(name, domain)
+    changed, faults = 0, []
+    for message in [message for message in catalog if message.id]:
+        old = known.get(message.id, message.context) if known else None
+        new = handed_in.get(message.id, message.context) or old
+        if new is None:
+            continue
+        if message.pluralizable != isinstance(new.string, (tuple, list)):
+            faults.append(Fault(source=source_of(message), what="another number of plural forms", line=new.lineno))
+            continue
+        message.string = new.string
+        message.flags = set(new.flags)
+        message.user_comments = new.user_comments
+        message.lineno = new.lineno
+        changed += old is None or forms_of(old) != forms_of(new)
+    faults += faults_of(catalog, formatted=domain == "messages")
+    if faults:
+        raise CatalogRefused(faults)
+    write_catalog(name, domain, catalog)
+    if mo_path(name, domain).exists():
+        compile_locale(name, domain)
+    return Taken(
+        changed=changed,
+        translated=sum(all(forms_of(message)) and not message.fuzzy for message in catalog if message.id),
+        texts=len(catalog),
+        unknown=sum(catalog.get(one.id, one.context) is None for one in translated(handed_in)),
+    )
+
+
+def _read_known(name: str, domain: str) -> Catalog | None:
+    if not po_path(name, domain).exists():
+        return None
+    with po_path(name, domain).open("rb") as file:
+        return read_po(file, domain=domain, locale=name)
+
+
+def _read_handed_in(name: str, domain: str, data: bytes) -> Catalog:
+    """`data` as a catalog of that locale, its translations not looked at yet. Raises CatalogRefused."""
+    if len(data) > MOST_BYTES:
+        raise CatalogRefused([_of_the_file(f"{len(data):,} bytes; at most {MOST_BYTES:,} are taken")])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CatalogRefused([_of_the_file("the file is not UTF-8", line)]) from None
+    try:
+        catalog = read_po(cast(IO[bytes], BytesIO(text.encode())), domain=domain, abort_invalid=True)
+    except PoFileError as error:
+        why = re.sub(r" on \d+$", "", str(error))
+        raise CatalogRefused([_of_the_file(f"this is no catalog: {why}", error.lineno + 1)]) from None
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError) as error:
+        raise CatalogRefused([_of_the_file(f"this is no catalog: {error}")]) from None
+    faults = [*_faults_of_header(catalog, text, name), *_faults_of_size(catalog)]
+    if faults:
+        raise CatalogRefused(faults)
+    return catalog
+
+
+def _faults_of_header(catalog: Catalog, text: str, name: str) -> list[Fault]:
+    found = []
+    charset = _CHARSET.search(text)
+    if charset and charset[1].lower().replace("-", "") != "utf8":
+        found.append(_of_the_file(f"the header says charset={charset[1]}; only UTF-8 is taken"))
+    locale = catalog.locale_identifier
+    if not locale:
+        found.append(_of_the_file(f"the header has no Language; {name} is expected"))
+    elif locale.replace("-", "_") != name:
+        found.append(_of_the_file(f"the header says Language: {locale}; {name} is expected"))
+    return found
+
+
+def _faults_of_size(catalog: Catalog) -> list[Fault]:
+    if len(catalog) > MOST_TEXTS:
+        return [_of_the_file(f"{len(catalog):,} texts; at most {MOST_TEXTS:,} are taken")]
+    return [
+        Fault(source=str(message.id)[:80], what=f"more than {LONGEST_TEXT:,} characters", line=message.lineno)
+        for message in translated(catalog)
+        if any(len(form) > LONGEST_TEXT for form in forms_of(message))
+    ]
+
+
+def _of_the_file(what: str, line: int | None = None) -> Fault:
+    return Fault(source="", what=what, line=line)
