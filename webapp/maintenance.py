@@ -89,7 +89,7 @@ def read() -> Maintenance | None:
     raw = redis_connection().get(KEY)
     if raw is None:
         return None
-    until = json.loads(raw)["until"]  # type: ignore[arg-type]
+    until = json.loads(raw)["until"]
     return Maintenance(until=datetime.fromisoformat(until) if until else None)
 
 

@@ -150,7 +150,7 @@ def _account(session: Session, account_id: int) -> Row:
         StripeCustomer.account_id == account_id
     )
     account = {**asdict(ledger.get_account(session, account_id=account_id)), "balance": balance}
-    account["stripe_customers"] = dict(session.execute(customers).tuples().all())
+    account["stripe_customers"] = {row.mode: row.stripe_customer_id for row in session.execute(customers)}
     return {name: value for name, value in account.items() if name != "account_id"}
 
 

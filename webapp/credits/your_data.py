@@ -20,14 +20,14 @@ blueprint = Blueprint("your_data", __name__, url_prefix="/settings")
 
 
 @blueprint.get("/data")
-@login_required  # type: ignore[untyped-decorator]
+@login_required
 def your_data() -> ResponseReturnValue:
     """What can be taken along, and the way out."""
     return render_template("people/data.html")
 
 
 @blueprint.get("/data.json")
-@login_required  # type: ignore[untyped-decorator]
+@login_required
 @limits.exports
 def export_data() -> ResponseReturnValue:
     """All of it as one JSON file, streamed."""
@@ -38,7 +38,7 @@ def export_data() -> ResponseReturnValue:
 
 
 @blueprint.route("/delete", methods=["GET", "POST"])
-@login_required  # type: ignore[untyped-decorator]
+@login_required
 @limits.password_changes
 def delete() -> ResponseReturnValue:
     """What would be lost, before it is; with the password it is done, and nobody is logged in here any more."""
