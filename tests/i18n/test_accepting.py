@@ -79,7 +79,7 @@ HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
     "a line turned around": (text("a <b>word</b>", "<b>\u202etroW</b>"), 5, "unseen"),
     "a plural form too many": (
         (HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\nmsgstr[0] "a"\nmsgstr[1] "b"\nmsgstr[2] "c"\n')
-        .encode(), 5, "more translations",
+        .encode(), 5, "no catalog",
     ),
     "a plural of its own making": (
         (
@@ -96,13 +96,13 @@ HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
     "another charset": (HEADER.replace("utf-8", "iso-8859-1").encode(), None, "charset=iso-8859-1"),
     "bytes of another charset": ((HEADER + 'msgid "x"\nmsgstr "Ä"\n').encode("latin-1"), 6, "not UTF-8"),
     "another locale": (HEADER.replace(": de", ": fr").encode(), None, "Language: fr"),
-    "no locale": (b'msgid "a"\nmsgstr "b"\n', None, "no Language"),
+    "no locale": (b'msgid "a"\nmsgstr "b"\n', None, "Language: missing"),
     "a path for a locale": (HEADER.replace(": de", ": ../../etc").encode(), None, "no catalog"),
     "a huge file": (HEADER.encode() + b"# x\n" * (MOST_BYTES // 4), None, "at most"),
     "a huge text": (text("a <b>word</b>", "<b>" + "x" * 20_000 + "</b>"), 5, "characters"),
     "a quote left open": ((HEADER + 'msgid "a\n').encode(), 5, "no catalog"),
     "no catalog at all": (b"PK\x03\x04" + bytes(range(1, 100)), 1, "no"),
-    "nothing": (b"", None, "no Language"),
+    "nothing": (b"", None, "Language: missing"),
 }  # fmt: skip
 
 

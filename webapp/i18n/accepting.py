@@ -55,7 +55,7 @@ def take_catalog(name: str, domain: str, data: bytes) -> Taken:
         if new is None:
             continue
         if message.pluralizable != isinstance(new.string, (tuple, list)):
-            faults.append(Fault(source=source_of(message), what="another number of plural forms", line=new.lineno))
+            faults.append(Fault(kind="plurals", source=source_of(message), line=new.lineno))
             continue
         message.string = new.string
         message.flags = set(new.flags)
@@ -86,19 +86,19 @@ def _read_known(name: str, domain: str) -> Catalog | None:
 def _read_handed_in(name: str, domain: str, data: bytes) -> Catalog:
     """`data` as a catalog of that locale, its translations not looked at yet. Raises CatalogRefused."""
     if len(data) > MOST_BYTES:
-        raise CatalogRefused([_of_the_file(f"{len(data):,} bytes; at most {MOST_BYTES:,} are taken")])
+        raise CatalogRefused([Fault(kind="bytes", found=f"{len(data):,}", most=f"{MOST_BYTES:,}")])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise CatalogRefused([_of_the_file("the file is not UTF-8", line)]) from None
+        raise CatalogRefused([Fault(kind="utf8", line=line)]) from None
     try:
         catalog = read_po(cast(IO[bytes], BytesIO(text.encode())), domain=domain, abort_invalid=True)
     except PoFileError as error:
         why = re.sub(r" on \d+$", "", str(error))
-        raise CatalogRefused([_of_the_file(f"this is no catalog: {why}", error.lineno + 1)]) from None
+        raise CatalogRefused([Fault(kind="syntax", found=why, line=error.lineno + 1)]) from None
     except (ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError) as error:
-        raise CatalogRefused([_of_the_file(f"this is no catalog: {error}")]) from None
+        raise CatalogRefused([Fault(kind="syntax", found=str(error))]) from None
     faults = [*_faults_of_header(catalog, text, name), *_faults_of_size(catalog)]
     if faults:
         raise CatalogRefused(faults)
@@ -109,24 +109,18 @@ def _faults_of_header(catalog: Catalog, text: str, name: str) -> list[Fault]:
     found = []
     charset = _CHARSET.search(text)
     if charset and charset[1].lower().replace("-", "") != "utf8":
-        found.append(_of_the_file(f"the header says charset={charset[1]}; only UTF-8 is taken"))
+        found.append(Fault(kind="charset", found=charset[1]))
     locale = catalog.locale_identifier
-    if not locale:
-        found.append(_of_the_file(f"the header has no Language; {name} is expected"))
-    elif locale.replace("-", "_") != name:
-        found.append(_of_the_file(f"the header says Language: {locale}; {name} is expected"))
+    if not locale or locale.replace("-", "_") != name:
+        found.append(Fault(kind="language", found=locale or "", wanted=name))
     return found
 
 
 def _faults_of_size(catalog: Catalog) -> list[Fault]:
     if len(catalog) > MOST_TEXTS:
-        return [_of_the_file(f"{len(catalog):,} texts; at most {MOST_TEXTS:,} are taken")]
+        return [Fault(kind="texts", found=f"{len(catalog):,}", most=f"{MOST_TEXTS:,}")]
     return [
-        Fault(source=str(message.id)[:80], what=f"more than {LONGEST_TEXT:,} characters", line=message.lineno)
+        Fault(kind="length", source=source_of(message)[:80], line=message.lineno, most=f"{LONGEST_TEXT:,}")
         for message in translated(catalog)
         if any(len(form) > LONGEST_TEXT for form in forms_of(message))
     ]
-
-
-def _of_the_file(what: str, line: int | None = None) -> Fault:
-    return Fault(source="", what=what, line=line)

@@ -14,17 +14,44 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _SPELT_IN_PLURALS = {"num", "number", "amount", "credits", "count"}
 
 
+# kind → what a command or the log says. The pages say it in the reader's language (webapp/admin/fault_words.py).
+KINDS = {
+    "plurals": "plural forms that do not fit",
+    "placeholders": "placeholders %(found)s, or a lone %%",
+    "tags": "tags %(found)s, or a lone <",
+    "unseen": "the unseen character %(found)s",
+    "edge": "a space at an edge",
+    "length": "more than %(most)s characters",
+    "bytes": "%(found)s bytes; at most %(most)s are taken",
+    "texts": "%(found)s texts; at most %(most)s are taken",
+    "utf8": "the file is not UTF-8",
+    "charset": "the header says charset=%(found)s; only UTF-8 is taken",
+    "language": "the header says Language: %(found)s; %(wanted)s is expected",
+    "syntax": "this is no catalog: %(found)s",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault of one translation. `line` is its place in the .po, where it came from one.
+    """One fault of one translation, or of a file. `line` is its place in the .po, where it came from one.
 
-    One that `breaks` would fail a page or put markup into it; others only look wrong.
+    One that `breaks` would fail a page or put markup into it; others only look wrong. `kind` is a key of KINDS.
     """
 
-    source: str
-    what: str
+    kind: str
+    source: str = ""
     line: int | None = None
-    breaks: bool = True
+    found: str = ""
+    most: str = ""
+    wanted: str = ""
+
+    @property
+    def breaks(self) -> bool:
+        return self.kind != "edge"
+
+    @property
+    def what(self) -> str:
+        return KINDS[self.kind] % {"found": self.found or "missing", "most": self.most, "wanted": self.wanted}
 
     def __str__(self) -> str:
         return f"{self.what} in the translation of {self.source!r}" if self.source else self.what
@@ -43,22 +70,22 @@ def translated(catalog: Catalog) -> Iterable[Message]:
 def faults_of_message(message: Message, catalog: Catalog, formatted: bool) -> list[Fault]:
     """The faults of one translation: each whole form of a plural counts."""
 
-    def fault(what: str, *, breaks: bool = True) -> Fault:
-        return Fault(source=source_of(message), what=what, line=message.lineno, breaks=breaks)
+    def fault(kind: str, found: Iterable[str] = ()) -> Fault:
+        return Fault(kind=kind, source=source_of(message), line=message.lineno, found=", ".join(found))
 
     found = []
     forms = forms_of(message)
     if isinstance(message.id, tuple) and len(forms) != catalog.num_plurals:
-        found.append(fault(f"{len(forms)} plural forms instead of {catalog.num_plurals}"))
+        found.append(fault("plurals"))
     for form in filter(None, forms):
         if formatted and not _placeholders_fit(message, form):
-            found.append(fault(f"placeholders {sorted(_names(form)) or 'missing'}, or a lone %"))
+            found.append(fault("placeholders", sorted(_names(form))))
         if formatted and not _tags_fit(message, form):
-            found.append(fault(f"tags {_TAG.findall(form) or 'missing'}, or a lone <"))
+            found.append(fault("tags", _TAG.findall(form)))
         if _UNSEEN.search(form) and not _UNSEEN.search("".join(_ids(message))):
-            found.append(fault(f"the unseen character {_UNSEEN.findall(form)[0]!r}"))
+            found.append(fault("unseen", [f"U+{ord(_UNSEEN.findall(form)[0]):04X}"]))
         if form != form.strip() and source_of(message) == source_of(message).strip():
-            found.append(fault("a space at an edge", breaks=False))
+            found.append(fault("edge"))
     return found
 
 
