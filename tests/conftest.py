@@ -17,6 +17,7 @@ fresh_database      Like `servers`, on a database of this one test: migrated, an
 instance (session)  The whole of Tallystick running as `make run` starts it, on servers of its own: .base_url,
                     .sandbox_url, .data_dir, .pid_of("worker"), .output (tests/instance.py). Don't kill it:
                     `new_instance(NAME="value")` makes one of your own for that.
+forks (session)     Starts processes of the application's, and of tests', that need not import it (tests/forks.py).
 chromium            Path of a Chromium. Skips where there is none; with CI=true that fails.
 make_app (session)  `make_app(servers, NAME="value")` makes any other application.
 costly_passwords    Passwords are hashed as for people. Without it hashing costs nothing: a thousand people sign up
@@ -49,6 +50,7 @@ from flask.testing import FlaskClient
 from psycopg import sql
 from sqlalchemy.orm import Session
 
+from tests.forks import Forks
 from tests.instance import Instance
 from webapp.embedded import servers as embedded
 
@@ -341,6 +343,12 @@ def instance(new_instance: Callable[..., Instance]) -> Instance:
     instance.start_and_wait()
     instance.wait_for_banner()
     return instance
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with Forks() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")

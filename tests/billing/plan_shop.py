@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.billing.plans import STUDIO, Member, advance, offer
 from tests.billing.shop import Buyer, Shop
+from tests.forks import Forks
 from tests.stripe_sandbox.conftest import serve
 from webapp.billing.stripe_customer import StripeCustomer
 from webapp.billing.subscription import Subscription
@@ -24,7 +25,9 @@ from webapp.stripe_sandbox import create_sandbox, install
 
 @dataclass
 class PlanShop(Shop):
-    """A shop of its own, so that its clock can be moved."""
+    """A shop of its own, so that its clock can be moved; `forks` where processes of it are killed."""
+
+    forks: Forks | None = None
 
     def pass_days(self, days: float) -> None:
         """Time passes; Stripe renews, the calendar grants. Nobody tells us of events yet."""

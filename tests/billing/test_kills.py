@@ -5,10 +5,7 @@ too, where there is one.
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -21,7 +18,7 @@ from tests.billing.dying import ACTS
 from tests.billing.plan_shop import PlanShop, buyer, change, on_plan, outcome, plan_grants, shop
 from tests.billing.plans import assert_ledger_sound
 from tests.billing.shop import Buyer
-from tests.instance import ROOT
+from tests.forks import Forks
 from webapp import ledger
 from webapp.billing.checkout import choose_package, start_purchase
 from webapp.billing.plan_change import note_wish, preview_change
@@ -40,27 +37,28 @@ __all__ = ["buyer", "shop"]  # the fixtures of a shop whose clock can be moved
 SIGN_UP = 100
 
 
+@pytest.fixture(autouse=True)
+def processes_of_the_shop(shop: PlanShop, forks: Forks) -> None:
+    shop.forks = forks
+
+
 def die(shop: PlanShop, act: str, *, after: str, **arguments: Any) -> None:
     """Another process begins it, and is gone when Stripe has done it."""
     settings = shop.app.config["SETTINGS"]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.billing.dying", act, json.dumps(arguments)],
-        cwd=ROOT,
-        env={
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            "DATABASE_URL": settings.database_url,
-            "DATABASE_OWNER_URL": settings.database_owner_url,
-            "REDIS_URL": settings.redis_url,
-            "DATA_DIR": str(settings.data_dir),
-            "STRIPE_API_BASE": shop.sandbox_url,
-            "DIES_AFTER": after,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    output = settings.data_dir / f"{act}.log"
+    environment = {
+        "DATABASE_URL": settings.database_url,
+        "DATABASE_OWNER_URL": settings.database_owner_url,
+        "REDIS_URL": settings.redis_url,
+        "DATA_DIR": str(settings.data_dir),
+        "STRIPE_API_BASE": shop.sandbox_url,
+        "DIES_AFTER": after,
+    }
+    assert shop.forks is not None
+    process = shop.forks.start(
+        "tests.billing.dying", act, json.dumps(arguments), environment=environment, output=output
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert process.wait(120) == -signal.SIGKILL, output.read_text()
 
 
 def again(shop: PlanShop, act: str, **arguments: Any) -> None:

@@ -10,6 +10,7 @@ from flask import Flask
 
 from tests.billing.shop import Shop
 from tests.conftest import SERVER_SETTINGS, TestServers
+from tests.forks import Forks
 from tests.jobs.works import Gate, Works
 from tests.stripe_sandbox.conftest import serve
 from webapp import clock
@@ -31,7 +32,7 @@ def private_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture
-def works(private_servers: Servers, make_app: Callable[..., Flask]) -> Iterator[Works]:
+def works(private_servers: Servers, make_app: Callable[..., Flask], forks: Forks) -> Iterator[Works]:
     """A shop with processes on the private servers; Redis is empty at first, and all processes end with the test."""
     gate = Gate()
 
@@ -53,7 +54,8 @@ def works(private_servers: Servers, make_app: Callable[..., Flask]) -> Iterator[
         with app.app_context(), unit_of_work() as session:
             clock.follow(session, movable=True, at_once=True)  # an earlier test may have moved it
             install_shipped_catalog(session)
-        works = Works(private_servers, Shop(app=app, sandbox_url=url), gate, private_servers.data_dir / "jobs.log")
+        log = private_servers.data_dir / "jobs.log"
+        works = Works(private_servers, Shop(app=app, sandbox_url=url), gate, log, forks)
         works.redis.flushall()
         yield works
         works.stop_all()

@@ -3,8 +3,6 @@
 For tests that kill, flush and restart what others must not lose.
 """
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,9 +17,9 @@ import psycopg
 import redis as redis_py
 
 from tests.billing.shop import Shop
+from tests.forks import Forked, Forks
 from webapp.embedded.servers import Servers
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
 
 
@@ -50,7 +48,8 @@ class Works:
     shop: Shop
     gate: Gate
     log: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    forks: Forks
+    processes: list[Forked] = field(default_factory=list)
 
     @property
     def redis(self) -> Any:
@@ -65,10 +64,7 @@ class Works:
             "DATA_DIR": str(self.servers.data_dir),
             "STRIPE_API_BASE": self.shop.sandbox_url,
         }
-        with self.log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
+        process = self.forks.start(module, environment=environment, output=self.log)
         self.processes.append(process)
         return psutil.Process(process.pid)
 
