@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import PoFileError, read_po
 
-from webapp.i18n.faults import faults_of, forms_of
-from webapp.i18n.files import po_path, shown
+from webapp.i18n.faults import Fault, faults_of, forms_of
+from webapp.i18n.files import po_path, pot_path, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +44,27 @@ def coverage(name: str, domain: str) -> Coverage:
     return Coverage(locale=name, domain=domain, texts=len(messages), translated=done, fuzzy=fuzzy)
 
 
+def read_template(domain: str) -> Catalog:
+    """The .pot as it stands."""
+    with pot_path(domain).open("rb") as file:
+        return read_po(file, domain=domain)
+
+
+def faults_of_file(name: str, domain: str) -> list[Fault]:
+    """Every fault of the .po, or that it is none."""
+    try:
+        catalog = read_locale(name, domain)
+    except PoFileError as error:
+        return [Fault(kind="syntax", found=str(error), line=error.lineno + 1)]
+    except ValueError as error:
+        return [Fault(kind="syntax", found=str(error))]
+    return faults_of(catalog, formatted=domain == "messages")
+
+
 def problems(name: str, domain: str) -> list[str]:
     """One line for each translation that would break a page or say something else than its source: FILE:LINE: what."""
     path = shown(po_path(name, domain))
-    try:
-        catalog = read_locale(name, domain)
-    except (PoFileError, ValueError) as error:
-        return [f"{path}: this is no catalog: {error}"]
-    found = [f"{path}:{fault.line}: {fault}" for fault in faults_of(catalog, formatted=domain == "messages")]
+    found = [f"{path}:{fault.line}: {fault}" for fault in faults_of_file(name, domain)]
     return found + _msgfmt(name, domain)
 
 
