@@ -4,9 +4,9 @@ import argparse
 
 import psycopg
 
-from bench import report
+from bench import plain, report
 from bench.bulk import expiry, verification
-from bench.cases import WIDE_GRANTS, Case, build_accounts, http_case, sql_cases
+from bench.cases import WIDE_GRANTS, Case, build_accounts, http_cases, sql_cases
 from bench.clients import FLOOR_TABLES
 from bench.granting import granting
 from bench.measure import Round, median_of, new_pool
@@ -66,12 +66,15 @@ def measure(*, accounts: int, entries: int, wide_grants: int, bulk: int, seconds
         print("building accounts …", flush=True)
         with psycopg.connect(servers.superuser_url) as connection:
             connection.execute(FLOOR_TABLES.format(accounts=accounts).encode())
+            connection.execute(plain.TABLES.format(prefix="many-", accounts=accounts).encode())
         built = build_accounts(servers, accounts=accounts, entries=entries, wide_grants=wide_grants)
         before = _scans(servers)
         cases = sql_cases(pool, servers, built, seconds=seconds, entries=entries, wide_grants=wide_grants)
-        with web(servers) as port:
-            secret = make_key(servers)
-            cases.append(http_case(pool, port=port, secret=secret, accounts=accounts, seconds=seconds))
+        secret = make_key(servers)
+        with web(servers) as port, web(servers, app=plain.SERVED) as plain_port:
+            cases += http_cases(
+                pool, port=port, plain_port=plain_port, secret=secret, accounts=accounts, seconds=seconds
+            )
             found = _rounds(cases)
             print("queueing usage …", flush=True)
             alike = found["batch python"]

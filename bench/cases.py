@@ -4,17 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
 
-from bench import pgbench
+from bench import pgbench, plain
 from bench.accounts import make_accounts, make_old_holds, settle
 from bench.batches import SIZE, batch_client, face_client, shares
-from bench.clients import FLOOR, SPEND, http_clients, sql_client
+from bench.clients import FLOOR, SPEND, sql_client
 from bench.holds import hold_client
 from bench.measure import Round, run_round
+from bench.requests import BATCH, batch_clients, spend_clients
 from bench.servers import Servers
 
 CLIENTS = 8
 HTTP_CLIENTS = 16
 HTTP_PROCESSES = 2
+BATCH_CLIENTS = 4
 WIDE_ACCOUNTS = 100
 WIDE_GRANTS = 10_000
 HELD_BEFORE = 2
@@ -203,12 +205,40 @@ def _batches(pool: Pool, url: str, built: Accounts, *, seconds: float, accounts:
     ]
 
 
-def http_case(pool: Pool, *, port: int, secret: str, accounts: int, seconds: float) -> Case:
-    each = (port, secret, "many-", accounts, HTTP_CLIENTS // HTTP_PROCESSES)
-    return Case(
-        name="http",
-        what=f"`POST /api/v1/spends`, {accounts:,} accounts, granian",
-        run=lambda: run_round(pool, http_clients, [each] * HTTP_PROCESSES, seconds=seconds),
-        clients=HTTP_CLIENTS,
-        floor="floor",
-    )
+def http_cases(pool: Pool, *, port: int, plain_port: int, secret: str, accounts: int, seconds: float) -> list[Case]:
+    """The plain endpoint of bench.plain, single spends by the rate card, and batches of them."""
+
+    def spends(port: int, secret: str, plain: bool) -> Callable[[], Round]:
+        each = (port, secret, plain, "many-", accounts, HTTP_CLIENTS // HTTP_PROCESSES)
+        return lambda: run_round(pool, spend_clients, [each] * HTTP_PROCESSES, seconds=seconds)
+
+    def batches() -> Round:
+        each = (port, secret, "many-", accounts)
+        found = run_round(pool, batch_clients, [each] * BATCH_CLIENTS, seconds=seconds)
+        return Round(found.per_second * min(BATCH, accounts), found.p50_ms, found.p99_ms)
+
+    return [
+        Case(
+            name="http plain",
+            what="a plain endpoint: SELECT the balance, UPDATE it, INSERT a line, commit; SQLAlchemy, Flask, granian",
+            run=spends(plain_port, plain.SECRET, True),
+            clients=HTTP_CLIENTS,
+            floor="floor",
+        ),
+        Case(
+            name="http",
+            what=f"`POST /api/v1/spends` of a feature, {accounts:,} accounts, granian",
+            run=spends(port, secret, False),
+            clients=HTTP_CLIENTS,
+            floor="http plain",
+            compared="plain endpoint",
+        ),
+        Case(
+            name="http batch",
+            what=f"`POST /api/v1/spends/batch` of {BATCH:,}; spends a second, latencies of batches",
+            run=batches,
+            clients=BATCH_CLIENTS,
+            floor="batch floor",
+            compared="batched floor",
+        ),
+    ]

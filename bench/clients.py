@@ -1,9 +1,6 @@
-"""One client each: the floor, a spend by psycopg, a spend through HTTP."""
+"""One client each: the floor, a spend by psycopg."""
 
-import json
 import random
-import socket
-import threading
 import time
 from uuid import uuid4
 
@@ -55,55 +52,3 @@ def sql_client(url: str, statement: str, lowest: int, highest: int, begin: float
             cursor.fetchone()
             clock.note(started)
     return clock.seen.tobytes()
-
-
-def http_clients(port: int, secret: str, prefix: str, accounts: int, threads: int, begin: float, end: float) -> bytes:
-    """`threads` clients, each with a connection that it keeps, spending on random accounts through the API."""
-    clocks = [Clock(begin, end) for _ in range(threads)]
-    running = [threading.Thread(target=_http_client, args=(port, secret, prefix, accounts, clock)) for clock in clocks]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    return b"".join(clock.seen.tobytes() for clock in clocks)
-
-
-def _http_client(port: int, secret: str, prefix: str, accounts: int, clock: Clock) -> None:
-    """Bare sockets: a client library would take the processor from the server that it measures."""
-    chance = random.Random()
-    name = uuid4().hex
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        number = 0
-        while clock.goes_on():
-            number += 1
-            body = json.dumps(
-                {
-                    "account": f"{prefix}{chance.randint(1, accounts)}",
-                    "amount": chance.randint(1, 5),
-                    "description": "bench",
-                }
-            ).encode()
-            head = (
-                f"POST /api/v1/spends HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n"
-                f"Idempotency-Key: {name}-{number}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n"
-            ).encode()
-            started = time.time()
-            connection.sendall(head + body)
-            status = _read_answer(connection)
-            assert status == 201, status
-            clock.note(started)
-
-
-def _read_answer(connection: socket.socket) -> int:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536)
-    head, _, body = received.partition(b"\r\n\r\n")
-    lowered = head.lower()
-    start = lowered.index(b"content-length:") + 15
-    length = int(lowered[start:].split(b"\r\n", 1)[0])
-    while len(body) < length:
-        body += connection.recv(65_536)
-    return int(head[9:12])

@@ -17,6 +17,7 @@ import psycopg
 from bench.accounts import make_accounts, settle
 from bench.batches import FLOOR_MANY, SIZE, SPEND_MANY, floor_arguments, spend_arguments
 from bench.clients import FLOOR, FLOOR_TABLES, SPEND
+from bench.requests import FEATURE
 from bench.servers import environment_of, make_key, private_servers
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -27,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=8_000)
     parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--only-request", action="store_true", help="leave the statements out")
     options = parser.parse_args()
     with private_servers() as servers:
         with psycopg.connect(servers.superuser_url) as connection:
@@ -37,6 +39,9 @@ def main() -> None:
             servers.superuser_url, prefix="long-", accounts=1, grants=1_000, credits=10**9, spends=options.entries
         )
         settle(servers.superuser_url)
+        if options.only_request:
+            profile_request(servers)
+            return
         url, calls = servers.database_url, options.calls
         for name, statement, where in (
             ("floor", FLOOR, (1, 10_000)),
@@ -109,7 +114,7 @@ def profile_request(servers: object, *, requests: int = 1_500) -> None:
     from werkzeug.test import EnvironBuilder, run_wsgi_app
 
     def ask(number: int) -> None:
-        body = {"account": f"many-{1 + number % 200}", "amount": 1, "description": "bench"}
+        body = {"account": f"many-{1 + number % 200}", "feature": FEATURE, "quantity": 1}
         headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": f"{uuid4().hex}"}
         environ = EnvironBuilder("/api/v1/spends", method="POST", json=body, headers=headers).get_environ()
         environs.append(environ)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from webapp.database import upgrade
 from webapp.embedded.programs import WEB_THREADS, WEB_WORKERS
 from webapp.embedded.servers import Servers, ensure_servers
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # As a machine of this size would be set up; durability stays on: fsync and synchronous_commit are not touched.
 POSTGRESQL = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 
@@ -45,13 +46,15 @@ def environment_of(servers: Servers, *, port: int) -> dict[str, str]:
 
 
 def make_key(servers: Servers) -> str:
-    """An API key whose limit no benchmark reaches."""
+    """An API key whose limit no benchmark reaches, and a rate card to charge by."""
     from webapp import create_app
     from webapp.api.keys import create_key
+    from webapp.catalog.install import install_shipped_catalog
     from webapp.database import unit_of_work
 
     app = create_app(Settings.from_environment(environment_of(servers, port=8000)))
     with app.app_context(), unit_of_work() as session:
+        install_shipped_catalog(session)
         _key, secret = create_key(
             session, name="bench", scopes=["credits:spend"], sandbox=True, rate_per_minute=10_000_000
         )
@@ -59,16 +62,17 @@ def make_key(servers: Servers) -> str:
 
 
 @contextmanager
-def web(servers: Servers) -> Iterator[int]:
-    """granian as `make run` starts it; yields its port."""
+def web(servers: Servers, *, app: Sequence[str] = ("webapp.wsgi:app",)) -> Iterator[int]:
+    """granian as `make run` starts it; yields its port. `app` is what it serves, with granian's options for that."""
     port = _free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
         "--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--log-level", "warning",
-        "webapp.wsgi:app",
+        *app,
     ]  # fmt: skip
-    environment = {**os.environ, **environment_of(servers, port=port)}
-    with (servers.data_dir / "web.log").open("wb") as log:
+    counters = {METRICS_FOLDER: str(servers.data_dir / f"metrics-{port}")}
+    environment = {**os.environ, **environment_of(servers, port=port), **counters}
+    with (servers.data_dir / f"web-{port}.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             _wait_for(f"http://127.0.0.1:{port}/healthz", process)
