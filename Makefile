@@ -40,8 +40,9 @@ test-nightly: $(VENV)/installed-test ## The tests with long profiles: thousands 
 bench: $(VENV)/installed-test ## Minutes: spends as ratios to the floor of the same machine
 	$(BIN)/python -m bench
 
-bench-scale: $(VENV)/installed-test ## Long: 10 million entries, 1 million accounts
+bench-scale: $(VENV)/installed-test ## Long: 10 million entries, 1 million accounts; then the pages over as many
 	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.pages
 
 lint: $(VENV)/installed-test ## ruff, mypy and the import arrows
 	$(BIN)/ruff check .
