@@ -59,7 +59,9 @@ def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fres
 
 
 def test_an_operators_sql_runs(servers: TestServers) -> None:
-    roles, outbox = sql_of("docs/operator.md")
+    roles, *questions = sql_of("docs/operator.md")
     assert "CREATE ROLE" in roles
+    assert len(questions) == 2
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(outbox)
+        for question in questions:
+            connection.execute(question)
