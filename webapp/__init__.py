@@ -23,6 +23,7 @@ from webapp import (
     people,
     queue,
     security,
+    styleguide,
 )
 from webapp.config import Settings
 from webapp.extensions import csrf, htmx, limiter
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         billing,
         api,
         notifications,
+        styleguide,
         commands,
     ):
         part.register(app)
