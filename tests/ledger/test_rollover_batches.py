@@ -1,16 +1,15 @@
-"""Remainders that are carried over together, and expiries that are booked together, as one by one."""
+"""Remainders that are carried over together, as one by one."""
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from tests.ledger.asking import HOUR, T0
-from tests.ledger.test_batches import NOBODYS, TIMES, compare, owner_engine
-from tests.ledger.twins import ACTOR, PASTS, at, attempt
+from tests.ledger.test_batches import TIMES, compare, owner_engine
+from tests.ledger.twins import ACTOR, PASTS, attempt
 from webapp import ledger
 
 __all__ = ["owner_engine"]
@@ -48,15 +47,8 @@ def test_a_batch_of_rollovers_does_what_single_ones_in_its_order_do(
         return list(found.values())
 
     def together(session: Session, ids: list[int]) -> list[Any]:
-        rolled = [ledger.RollOver(**item) for item in items(session, ids)]
-        outcomes = [ledger.roll_over_many(session, asked=rolled) for _ in range(2 if again else 1)]
-        return [
-            told(
-                outcome if not isinstance(outcome, int) else written(session, one.account_id, outcome, again=number > 0)
-            )
-            for number, some in enumerate(outcomes)
-            for one, outcome in zip(rolled, some, strict=True)
-        ]
+        asked = items(session, ids)
+        return [told(one) for number in range(2 if again else 1) for one in roll_over(session, asked, again=number > 0)]
 
     def singly(session: Session, ids: list[int]) -> list[Any]:
         singles = items(session, ids) * (2 if again else 1)
@@ -65,38 +57,38 @@ def test_a_batch_of_rollovers_does_what_single_ones_in_its_order_do(
     compare(clocked_engine, owner_engine, pasts, now, together, singly)
 
 
-def written(session: Session, account_id: int, seq: int, *, again: bool) -> ledger.Written:
-    """What `roll_over` returns of the entry whose seq a batch returns."""
-    return ledger.Written(entry=ledger.entry(session, account_id=account_id, seq=seq), replayed=again)
+_ASKED = text(
+    "WITH asked AS (SELECT u.*, NULL::text AS description FROM unnest(CAST(:account_id AS bigint[]),"
+    " CAST(:grant_id AS bigint[]), CAST(:cap AS bigint[]), CAST(:source_key AS text[]),"
+    " CAST(:expires_at AS timestamptz[]), CAST(:actor AS text[])) WITH ORDINALITY u (account_id, grant_id, cap, source_key, expires_at, actor, item))"
+    f" {ledger.rollovers_of('asked')}"
+)
+
+
+def roll_over(session: Session, items: list[dict[str, Any]], *, again: bool) -> list[Any]:
+    """The outcome of each item: together where that can be, singly where the batch leaves it to that."""
+    sent = [item for item in items if item["cap"] >= 0]
+    rows = {}
+    if sent:
+        given = {name: [item[name] for item in sent] for name in sent[0]}
+        rows = {key(sent[row.item - 1]): row for row in session.execute(_ASKED, given)}
+    return [_outcome(session, item, rows.get(key(item)), again=again) for item in items]
+
+
+def key(item: dict[str, Any]) -> tuple[int, str]:
+    return item["account_id"], item["source_key"]
+
+
+def _outcome(session: Session, item: dict[str, Any], row: Any, *, again: bool) -> Any:
+    if row is None or row.way == "s":
+        return attempt(session, lambda: ledger.roll_over(session, **item))
+    if row.refusal is not None:
+        return ledger.refusal_for(row.refusal, row.message, row.detail)
+    if row.seq is None:
+        return None
+    return ledger.Written(entry=ledger.entry(session, account_id=item["account_id"], seq=row.seq), replayed=again)
 
 
 def told(outcome: Any) -> Any:
     """Nothing to carry over is an outcome, too."""
     return ledger.InvalidRequest("nothing was left", field="cap") if outcome is None else outcome
-
-
-@given(pasts=PASTS, now=TIMES)
-def test_expiries_booked_together_are_those_booked_one_by_one(
-    clocked_engine: Engine, owner_engine: Engine, pasts: Any, now: Any
-) -> None:
-    def together(session: Session, ids: list[int]) -> list[Any]:
-        ledger.expire_accounts(session, account_ids=[one for one in ids if one != NOBODYS])
-        return []
-
-    def singly(session: Session, ids: list[int]) -> list[Any]:
-        for account_id in ids:
-            if account_id != NOBODYS:
-                ledger.expire_account(session, account_id=account_id)
-        return []
-
-    compare(clocked_engine, owner_engine, pasts, now, together, singly)
-
-
-def test_a_batch_of_rollovers_names_each_grant_once(clocked_engine: Engine) -> None:
-    one = ledger.RollOver(account_id=1, grant_id=1, cap=1, source_key="k", actor=ACTOR)
-    with at(clocked_engine, T0) as session:
-        for asked in ([one] * 10_001, [one, one]):
-            with pytest.raises(ledger.InvalidRequest):
-                ledger.roll_over_many(session, asked=asked)
-        assert ledger.roll_over_many(session, asked=[]) == []
-        assert ledger.expire_accounts(session, account_ids=[]) == 0

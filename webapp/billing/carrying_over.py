@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Row, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.entitlement import EntitlementPeriod
 from webapp.catalog.periods import period_start
-from webapp.ledger.array_text import array_text
 
 log = structlog.get_logger()
 
@@ -111,91 +110,75 @@ def _same_line(row: EntitlementPeriod) -> ColumnElement[bool]:
 # ---------------------------------------------------------------- many at once
 
 
-# Of each period that has just been granted the others of its line that ended in the month before it, or later. Where
-# nothing can be carried over, as in plans without rollover, no row is worth fetching.
-_AROUND = text("""
-SELECT * FROM (
-    SELECT n.entitlement_id AS new_id, n.number AS new_number, n.account_id, n.starts_at AS new_starts_at,
-           n.ends_at AS new_ends_at, p.entitlement_id, p.number, p.starts_at, p.ends_at, p.rollover_cap, p.grant_id,
-           p.rolled_into,
-           bool_or(p.starts_at >= n.ends_at
-                   OR p.rollover_cap > 0 AND p.grant_id IS NOT NULL AND p.rolled_into IS NULL) OVER line AS matters
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:numbers AS integer[])) WITH ORDINALITY u (id, number, place)
-    JOIN entitlement_periods n ON n.entitlement_id = u.id AND n.number = u.number
-    CROSS JOIN LATERAL (
-        SELECT * FROM entitlement_periods e
-        WHERE n.subscription_id IS NULL AND e.entitlement_id = n.entitlement_id
-          AND e.ends_at > n.starts_at - interval '31 days'
-        UNION ALL
-        SELECT * FROM entitlement_periods s
-        WHERE s.subscription_id = n.subscription_id AND s.ends_at > n.starts_at - interval '31 days'
-    ) p
-    WHERE (p.entitlement_id, p.number) <> (n.entitlement_id, n.number)
-    WINDOW line AS (PARTITION BY u.place)
-) q WHERE q.matters
-""")
-_KEEP = text("""
-UPDATE entitlement_periods p SET rolled_into = u.seq
-FROM unnest(CAST(:entitlements AS bigint[]), CAST(:numbers AS integer[]), CAST(:seqs AS bigint[]))
-     u (entitlement_id, number, seq)
-WHERE p.entitlement_id = u.entitlement_id AND p.number = u.number
-""")
+# Of each new period the others of its line that ended in the month before it, or later: which ended with the last one
+# and may go on in it, as `_ended` and `_may_carry` say, and whether one that comes after it was granted already.
+_AROUND = """
+SELECT u.id AS new_id, u.number AS new_number, n.account_id, n.ends_at AS expires_at, p.entitlement_id, p.number,
+       p.rollover_cap AS cap, p.grant_id, bool_or(p.starts_at >= n.ends_at) OVER line AS followed,
+       p.rollover_cap > 0 AND p.grant_id IS NOT NULL AND p.rolled_into IS NULL
+       AND p.ends_at <= n.starts_at AND p.ends_at > b.since
+       AND p.ends_at > max(p.starts_at) FILTER (WHERE p.starts_at < n.starts_at AND p.ends_at > b.since) OVER line
+       AS goes_on
+FROM unnest(CAST(:ids AS bigint[]), CAST(:numbers AS integer[])) WITH ORDINALITY u (id, number, place)
+JOIN entitlement_periods n ON n.entitlement_id = u.id AND n.number = u.number
+CROSS JOIN LATERAL (SELECT (n.starts_at AT TIME ZONE 'UTC' - interval '1 month') AT TIME ZONE 'UTC' AS since) b
+CROSS JOIN LATERAL (
+    SELECT * FROM entitlement_periods e
+    WHERE n.subscription_id IS NULL AND e.entitlement_id = n.entitlement_id AND e.ends_at > b.since
+    UNION ALL
+    SELECT * FROM entitlement_periods s WHERE s.subscription_id = n.subscription_id AND s.ends_at > b.since
+) p
+WHERE (p.entitlement_id, p.number) <> (n.entitlement_id, n.number)
+WINDOW line AS (PARTITION BY u.place)
+"""
+# What goes on in a new period by itself is carried over, all together; the rest is told: what the ledger refused, and
+# the new periods that need a look one by one.
+_CARRY_OVER = text(f"""
+WITH around AS MATERIALIZED (
+    SELECT q.*, count(*) FILTER (WHERE q.goes_on) OVER (PARTITION BY q.new_id, q.new_number) AS going_on
+    FROM ({_AROUND}) q
+), asked AS MATERIALIZED (
+    SELECT a.*, row_number() OVER () AS item, 'rollover:' || a.entitlement_id || ':' || a.number AS source_key,
+           CAST(:actor AS text) AS actor, NULL::text AS description
+    FROM around a WHERE a.goes_on AND a.going_on = 1 AND NOT a.followed
+), carried AS MATERIALIZED (
+    {ledger.rollovers_of("asked")}
+), done AS MATERIALIZED (
+    SELECT a.*, c.way, c.seq, c.refusal, c.message, c.detail FROM asked a JOIN carried c ON c.item = a.item
+), kept AS (
+    UPDATE entitlement_periods p SET rolled_into = d.seq
+    FROM done d WHERE d.seq IS NOT NULL AND p.entitlement_id = d.entitlement_id AND p.number = d.number
+)
+SELECT new_id, new_number, entitlement_id, number, refusal, message, detail FROM done
+WHERE way = 's' OR refusal IS NOT NULL
+UNION ALL
+SELECT DISTINCT new_id, new_number, new_id, new_number, NULL, NULL, NULL FROM around WHERE going_on > 1 OR followed
+""")  # noqa: S608 - put together from constants
 
 
 def carry_over_around_all(session: Session, *, given: Mapping[str, Any], actor: str) -> None:
     """What `carry_over_around` does to each period, together where one remainder goes on in one period.
 
     `given` are the arrays `ids` of entitlements and `numbers` of their periods, which have just been granted, each of
-    a line of its own: no two of one subscription or entitlement.
+    a line of its own: no two of one subscription or entitlement. What the ledger refuses is logged and harms no other.
     """
-    asked: list[ledger.RollOver] = []
-    going_on: list[Bounds] = []
-    for others in _around(session, given):
-        new = others[0]
-        since = _a_month_before(new.new_starts_at)
-        before = [one for one in others if one.starts_at < new.new_starts_at and one.ends_at > since]
-        ended = [one for one in _ended(before, starts_at=new.new_starts_at) if _may_carry(one)]
-        if len(ended) > 1 or any(one.starts_at >= new.new_ends_at for one in others):
-            kept = session.get_one(EntitlementPeriod, (new.new_id, new.new_number), populate_existing=True)
-            carry_over_around(session, row=kept, actor=actor)
+    for row in session.execute(_CARRY_OVER, {**given, "actor": actor}).all():
+        refused = row.refusal and ledger.refusal_for(row.refusal, row.message, row.detail)
+        if not refused:
+            refused = _carry_over_singly(session, row.new_id, row.new_number, actor=actor)
+        if refused:
+            log.error("rollover_refused", entitlement=row.entitlement_id, period=row.number, reason=str(refused))
+
+
+def _carry_over_singly(
+    session: Session, entitlement_id: int, number: int, *, actor: str
+) -> ledger.LedgerRefusal | None:
+    """Returns what was refused, of which nothing stays."""
+    row = session.get_one(EntitlementPeriod, (entitlement_id, number), populate_existing=True)
+    try:
+        with session.begin_nested():
+            carry_over_around(session, row=row, actor=actor)
             session.flush()  # the statements here are no ORM's, and would not see it
-        elif ended:
-            asked.append(_rollover(ended[0], actor=actor))
-            going_on.append(ended[0])
-    if asked:
-        _keep(session, going_on, ledger.roll_over_many(session, asked=asked))
-
-
-def _around(session: Session, given: Mapping[str, Any]) -> list[list[Row[Any]]]:
-    """Of each period the others of its line that ended in the month before it, or later; of those where one matters."""
-    found: dict[tuple[int, int], list[Row[Any]]] = {}
-    for other in session.execute(_AROUND, given):
-        found.setdefault((other.new_id, other.new_number), []).append(other)
-    return list(found.values())
-
-
-def _rollover(ended: Any, *, actor: str) -> ledger.RollOver:
-    return ledger.RollOver(
-        account_id=ended.account_id,
-        grant_id=ended.grant_id,
-        cap=ended.rollover_cap,
-        source_key=_key(ended),
-        actor=actor,
-        expires_at=ended.new_ends_at,
-    )
-
-
-def _keep(session: Session, ended: Sequence[Bounds], outcomes: Sequence[int | ledger.LedgerRefusal | None]) -> None:
-    done: list[tuple[Bounds, int]] = []
-    for one, outcome in zip(ended, outcomes, strict=True):
-        if isinstance(outcome, ledger.LedgerRefusal):
-            log.error("rollover_refused", entitlement=one.entitlement_id, period=one.number, reason=str(outcome))
-        elif outcome is not None:
-            done.append((one, outcome))
-    if done:
-        given = {
-            "entitlements": array_text([one.entitlement_id for one, _ in done]),
-            "numbers": array_text([one.number for one, _ in done]),
-            "seqs": array_text([seq for _, seq in done]),
-        }
-        session.execute(_KEEP, given)
+    except ledger.LedgerRefusal as refused:
+        return refused
+    return None

@@ -115,8 +115,8 @@ lines AS MATERIALIZED (
            'grant:' || l.id || ':' || l.number AS source_key,
            CASE WHEN l.starts_at < :now THEN l.starts_at END AS occurred_at,
            CASE WHEN l.cost_minor > 0 THEN l.currency END AS cost_currency,
-           jsonb_build_object('plan', l.plan, 'entitlement', l.id, 'period', l.number,
-                              'cause', CASE WHEN l.trial THEN 'trial' ELSE 'month' END)::text AS metadata,
+           format('{{"plan": %s, "entitlement": %s, "period": %s, "cause": "%s"}}', to_json(l.plan), l.id, l.number,
+                  CASE WHEN l.trial THEN 'trial' ELSE 'month' END) AS metadata,
            NULL::timestamptz AS effective_at, NULL::text AS reference, NULL::text AS idempotency_key,
            NULL::bigint AS about_seq
     FROM (

@@ -33,5 +33,5 @@ class Validity:
 def add_months(start: datetime, months: int) -> datetime:
     """The same day and time of day `months` later, or the month's last day where that day does not exist."""
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
+    day = start.day if start.day <= 28 else min(start.day, calendar.monthrange(year, month + 1)[1])
     return start.replace(year=year, month=month + 1, day=day)

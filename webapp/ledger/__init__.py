@@ -59,13 +59,12 @@ from webapp.ledger.holds import (
 )
 from webapp.ledger.past import GrantAt, HoldAt, State, state_at
 from webapp.ledger.requests import GrantItem, SpendItem
-from webapp.ledger.rollover import RollOver, roll_over, roll_over_many
+from webapp.ledger.rollover import roll_over, rollovers_of
 from webapp.ledger.units import Locked, UnitsOf, lock_accounts, units_used
 from webapp.ledger.usages import TooMuchUsage, Usage, usage
 from webapp.ledger.writes import (
     Written,
     expire_account,
-    expire_accounts,
     expire_due,
     grant,
     refund_spend,
@@ -100,7 +99,6 @@ __all__ = [
     "LedgerRefusal",
     "Locked",
     "Page",
-    "RollOver",
     "SourceKeyConflict",
     "SpendItem",
     "State",
@@ -120,7 +118,6 @@ __all__ = [
     "entries",
     "entry",
     "expire_account",
-    "expire_accounts",
     "expire_due",
     "expiring",
     "find_account",
@@ -145,7 +142,7 @@ __all__ = [
     "refusal_for",
     "revoke",
     "roll_over",
-    "roll_over_many",
+    "rollovers_of",
     "set_spend_order",
     "spend",
     "spend_many",

@@ -11,8 +11,12 @@ from typing import Any
 
 def array_text(values: Sequence[Any]) -> str:
     """The literal of a one-dimensional array of whole numbers, texts, flags, bytes or moments; None is NULL."""
-    first = values[0] if values else None
-    if first is None and not any(value is not None for value in values):
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return "{" + ",".join(map(str, values)) + "}"
+    if kinds == {datetime}:
+        return '{"' + '","'.join([value.isoformat() for value in values]) + '"}'
+    if kinds == {type(None)}:
         return "{" + ",".join(["NULL"] * len(values)) + "}"
     return "{" + ",".join([(_WRITERS.get(type(value)) or _writer(value))(value) for value in values]) + "}"
 

@@ -1,64 +1,16 @@
 """What a period left unspent becomes a grant of its own, up to a cap."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from webapp.ledger.array_text import array_text
-from webapp.ledger.batches import MOST_GRANTS, check_count
-from webapp.ledger.call import note_changes
 from webapp.ledger.clock import now
 from webapp.ledger.entries import Grant, entry, get_grant, grant_by_source_key
-from webapp.ledger.errors import InvalidRequest, LedgerRefusal, SourceKeyConflict, refusal_for
+from webapp.ledger.errors import InvalidRequest, SourceKeyConflict
 from webapp.ledger.requests import GrantItem
 from webapp.ledger.writes import Written, expire_account, write_grant
 
 SOURCE = "rollover"
-MOST = 10**15  # credits: no grant has more
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RollOver:
-    """One remainder to carry over; `roll_over` says what its fields mean."""
-
-    account_id: int
-    grant_id: int
-    cap: int
-    source_key: str
-    actor: str
-    expires_at: datetime | None = None
-    description: str | None = None
-
-    def check(self) -> None:
-        """Raises InvalidRequest for a cap below nothing."""
-        if not isinstance(self.cap, int) or isinstance(self.cap, bool) or self.cap < 0:
-            raise InvalidRequest("must be a whole number from 0", field="cap")
-
-    def grant_of(self, old: Grant) -> GrantItem | None:
-        """What carries on the grant that has expired; None when nothing was left of it."""
-        amount = min(self.cap, old.expired)
-        if amount == 0:
-            return None
-        return GrantItem(
-            account_id=self.account_id,
-            amount=amount,
-            source=SOURCE,
-            source_key=self.source_key,
-            actor=self.actor,
-            expires_at=self.expires_at,
-            priority=old.priority - 1,
-            effective_at=old.expires_at,
-            features=old.features,
-            cost_minor=(2 * old.cost_minor * amount + old.amount) // (2 * old.amount),
-            cost_currency=old.cost_currency,
-            description=old.description if self.description is None else self.description,
-            occurred_at=old.expires_at,
-            about_seq=self.grant_id,
-        )
 
 
 def roll_over(
@@ -80,95 +32,64 @@ def roll_over(
     InvalidRequest (the grant has not expired, the cap is negative), EntryNotFound (no such grant), SourceKeyConflict
     (that key names a grant that is no rollover of this one), AccountNotFound; nothing was written then.
     """
-    asked = RollOver(
-        account_id=account_id,
-        grant_id=grant_id,
-        cap=cap,
-        source_key=source_key,
-        actor=actor,
-        expires_at=expires_at,
-        description=description,
-    )
-    asked.check()
+    if not isinstance(cap, int) or isinstance(cap, bool) or cap < 0:
+        raise InvalidRequest("must be a whole number from 0", field="cap")
     if known := _find_replay(session, account_id, grant_id, source_key):
         return known
     _check_expired(get_grant(session, account_id=account_id, grant_id=grant_id), now=now(session))
     expire_account(session, account_id=account_id)  # takes the lock, so somebody may have come first
     if known := _find_replay(session, account_id, grant_id, source_key):
         return known
-    item = asked.grant_of(get_grant(session, account_id=account_id, grant_id=grant_id))
-    return None if item is None else write_grant(session, item)
+    old = get_grant(session, account_id=account_id, grant_id=grant_id)
+    amount = min(cap, old.expired)
+    if amount == 0:
+        return None
+    item = GrantItem(
+        account_id=account_id,
+        amount=amount,
+        source=SOURCE,
+        source_key=source_key,
+        actor=actor,
+        expires_at=expires_at,
+        priority=old.priority - 1,
+        effective_at=old.expires_at,
+        features=old.features,
+        cost_minor=(2 * old.cost_minor * amount + old.amount) // (2 * old.amount),
+        cost_currency=old.cost_currency,
+        description=old.description if description is None else description,
+        occurred_at=old.expires_at,
+        about_seq=grant_id,
+    )
+    return write_grant(session, item)
 
 
-_ROLL_OVER_MANY = text(
-    "SELECT item, way, refusal, message, detail, seq FROM ledger.roll_over_many(CAST(:account_ids AS bigint[]),"
-    " CAST(:grant_ids AS bigint[]), CAST(:caps AS bigint[]), CAST(:source_keys AS text[]), CAST(:actors AS text[]),"
-    " CAST(:expires_ats AS timestamptz[]), CAST(:descriptions AS text[]))"
-)
+_OF_ROLLOVERS = {
+    "account_id": "bigint",
+    "grant_id": "bigint",
+    "cap": "bigint",
+    "source_key": "text",
+    "actor": "text",
+    "expires_at": "timestamptz",
+    "description": "text",
+}
 
 
-def roll_over_many(session: Session, *, asked: Sequence[RollOver]) -> list[int | LedgerRefusal | None]:
-    """Up to 10,000 remainders are carried over as `roll_over` would one by one in this order; an outcome each.
+def rollovers_of(rows: str) -> str:
+    """SQL that carries over what the rows of `rows` ask for, as `roll_over` would one by one in the order of `item`.
 
-    An outcome is the seq of the entry that `roll_over` returns, or the refusal that it raises: a refused one harms no
-    other. The grants are there before, none is made by the batch itself. Locks the accounts in the order of their ids.
-    Raises InvalidRequest for too many, or for a grant or a key that is named twice; nothing was written then.
+    `rows` names a relation with a column for each argument of `roll_over`, and `item`, which counts them from 1
+    without a gap: up to 10,000, none of a grant or a key named twice or with a cap below nothing, and of grants that
+    are there before. A row comes back for each: item, way, refusal (null, or the SQLSTATE), message, detail, seq. It
+    was carried over where `way` is t; seq is null where nothing was left. Where `way` is s nothing was done: it is to
+    be given to `roll_over`, which knows it or refuses it. Locks the accounts in the order of their ids. The caller is
+    to `note_changes`.
     """
-    check_count(asked, MOST_GRANTS)
-    for field in ("grant_id", "source_key"):
-        if len({(one.account_id, getattr(one, field)) for one in asked}) < len(asked):
-            raise InvalidRequest("must be named once", field=field)
-    outcomes: list[int | LedgerRefusal | None] = [None] * len(asked)
-    together: list[int] = []
-    for place, one in enumerate(asked):
-        try:
-            one.check()
-            together.append(place)
-        except InvalidRequest as refused:
-            outcomes[place] = refused
-    for row in _roll_over_together(session, [asked[place] for place in together]):
-        place = together[row.item - 1]
-        if row.way == "s":
-            outcomes[place] = _roll_over_singly(session, asked[place])
-        elif row.refusal is not None:
-            outcomes[place] = refusal_for(row.refusal, row.message, row.detail)
-        else:
-            outcomes[place] = row.seq
-    return outcomes
-
-
-def _roll_over_together(session: Session, asked: Sequence[RollOver]) -> Sequence[Row[Any]]:
-    if not asked:
-        return []
-    note_changes(session, [one.account_id for one in asked])
-    given = {
-        "account_ids": array_text([one.account_id for one in asked]),
-        "grant_ids": array_text([one.grant_id for one in asked]),
-        "caps": array_text([min(one.cap, MOST) for one in asked]),
-        "source_keys": array_text([one.source_key for one in asked]),
-        "actors": array_text([one.actor for one in asked]),
-        "expires_ats": array_text([one.expires_at for one in asked]),
-        "descriptions": array_text([one.description for one in asked]),
-    }
-    return session.execute(_ROLL_OVER_MANY, given).all()
-
-
-def _roll_over_singly(session: Session, one: RollOver) -> int | LedgerRefusal | None:
-    """A replay, or what is refused before anything is written."""
-    try:
-        written = roll_over(
-            session,
-            account_id=one.account_id,
-            grant_id=one.grant_id,
-            cap=one.cap,
-            source_key=one.source_key,
-            actor=one.actor,
-            expires_at=one.expires_at,
-            description=one.description,
-        )
-    except LedgerRefusal as refused:
-        return refused
-    return None if written is None else written.entry.seq
+    lists = ", ".join(f"array_agg(i.{name})::{kind}[] AS {name}" for name, kind in _OF_ROLLOVERS.items())
+    return (
+        f"SELECT r.item, r.way, r.refusal, r.message, r.detail, r.seq"
+        f" FROM (SELECT {lists} FROM (SELECT * FROM {rows} ORDER BY item) i) a"
+        f" CROSS JOIN LATERAL ledger.roll_over_many({', '.join('a.' + name for name in _OF_ROLLOVERS)}) r"
+    )
 
 
 def _check_expired(old: Grant, *, now: datetime) -> None:

@@ -1,6 +1,5 @@
 """Every write that the ledger knows, each one call of one function of sql/."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -10,7 +9,6 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.arguments import as_json, checked
-from webapp.ledger.array_text import array_text
 from webapp.ledger.call import call, call_all, note_change
 from webapp.ledger.condition import Condition, ConditionFailed
 from webapp.ledger.entries import ENTRY_COLUMNS, ENTRY_FIELDS, Entry
@@ -46,7 +44,6 @@ _REVOKE = text(
     " CAST(:metadata AS jsonb))"
 )
 _EXPIRE_ACCOUNT = text("SELECT ledger.expire_account(:account_id) AS expired")
-_EXPIRE_ACCOUNTS = text("SELECT ledger.expire_accounts(CAST(:account_ids AS bigint[])) AS expired")
 _EXPIRE_DUE = text("SELECT account_ids, entries FROM ledger.expire_due(:limit)")
 
 
@@ -247,17 +244,6 @@ def expire_account(session: Session, *, account_id: int) -> int:
     """What has expired on this account is booked; returns how many entries that took. Locks the account."""
     note_change(session, account_id)
     return int(call(session, _EXPIRE_ACCOUNT, {"account_id": account_id})["expired"])
-
-
-def expire_accounts(session: Session, *, account_ids: Sequence[int]) -> int:
-    """What has expired on these accounts is booked; returns how many entries that took.
-
-    Locks all of them, due or not, in the order of their ids. One that does not exist is passed over.
-    """
-    row = session.execute(_EXPIRE_ACCOUNTS, {"account_ids": array_text(account_ids)}).one()
-    for account_id in account_ids:
-        note_change(session, account_id)
-    return int(row.expired)
 
 
 def expire_due(session: Session, *, limit: int = 500) -> tuple[int, int]:

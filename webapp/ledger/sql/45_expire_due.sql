@@ -2,9 +2,9 @@
 
 -- Writes for the accounts, which the caller has locked, what ledger.book_due would write for each at p_now: together
 -- where only grants have expired, account by account where a hold has lapsed. Returns how many entries that took.
--- p_versions is 0 where a grant of the same call counts as the account's change, and no holds are open.
+-- Without p_save the accounts' rows are left to the caller, who saves them with what else it writes; no holds are open.
 CREATE OR REPLACE FUNCTION ledger.expire_locked(
-    p_account_ids bigint[], p_now timestamptz, p_versions integer DEFAULT 1, OUT entries bigint)
+    p_account_ids bigint[], p_now timestamptz, p_save boolean DEFAULT true, OUT entries bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 -- Whatever the statistics say, each account's rows are found by their keys: a plan may be older than the tables.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
@@ -55,11 +55,11 @@ BEGIN
         FROM chained c WHERE c.lost AND g.account_id = c.account_id AND g.grant_id = c.grant_id
     ), saved AS (
         UPDATE ledger.accounts a
-        SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + p_versions, waiting = c.waiting,
+        SET balance = c.balance_after, seq = c.seq, head = c.hash, version = a.version + 1, waiting = c.waiting,
             due_at = least(c.due_at, CASE WHEN a.holds > 0 THEN (
                 SELECT min(h.expires_at) FROM ledger.holds h WHERE h.account_id = a.account_id AND h.state = 'open') END),
             booked_at = CASE WHEN c.seq > c.seq_before THEN c.moment ELSE a.booked_at END
-        FROM chained c WHERE c.is_last AND a.account_id = c.account_id
+        FROM chained c WHERE p_save AND c.is_last AND a.account_id = c.account_id
     ), written AS (
         INSERT INTO ledger.entries (
             account_id, seq, kind, amount, balance_after, debt_after, drawn_grants, drawn_amounts, about_seq,
@@ -108,23 +108,5 @@ BEGIN
               SELECT count(*) AS open FROM ledger.grants g WHERE g.account_id = u.account_id AND g.open) g) c
     WHERE c.earlier < most_grants;
     entries := ledger.expire_locked(account_ids, v_now);
-END
-$$;
-
--- What has expired on these accounts is booked, as ledger.expire_account does for one; returns how many entries that
--- took. Locks them all, due or not, in the order of their ids: so whoever goes on to write to them waits for nobody.
-CREATE OR REPLACE FUNCTION ledger.expire_accounts(p_account_ids bigint[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off SET jit = off
-AS $$
-DECLARE
-    v_due bigint[];
-    v_now timestamptz;
-BEGIN
-    PERFORM FROM ledger.accounts WHERE account_id = ANY (p_account_ids) ORDER BY account_id FOR NO KEY UPDATE;
-    v_now := ledger.now();
-    SELECT coalesce(array_agg(a.account_id), '{}') INTO v_due FROM ledger.accounts a
-    WHERE a.account_id = ANY (p_account_ids) AND a.due_at <= greatest(v_now, a.booked_at);
-    RETURN ledger.expire_locked(v_due, v_now);
 END
 $$;

@@ -2,9 +2,9 @@
 
 -- The items are given as arrays, one element each (features as a JSON array of texts), and are granted as single
 -- grants in this order would be; a refused one writes nothing and harms no other. Mostly an account owes nothing, has
--- no holds that might have lapsed, and the grant is live: what has expired is booked together then, and such grants are
--- chained, written and carried over together. From the first item on that is not so, an account's items go one by one
--- through ledger.grant.
+-- nothing due while a hold is open, and the grant is live: what has expired is booked together then, and such grants
+-- are chained, written and carried over together. From the first item on that is not so, an account's items go one by
+-- one through ledger.grant.
 -- Returns a row an item, in no particular order: `item` counts from 1, and `refusal` is null or the SQLSTATE.
 CREATE OR REPLACE FUNCTION ledger.grant_ids_of_many(
     p_account_ids bigint[], p_amounts bigint[], p_sources text[], p_actors text[], p_fingerprints bytea[],
@@ -44,7 +44,9 @@ BEGIN
                        AND (i.source_key IS NULL OR i.source_key_before IS DISTINCT FROM i.source_key)
                        AND (i.key IS NULL OR i.key_before IS DISTINCT FROM i.key)
                        AND a.debt = 0
-                       AND (a.held = 0 OR a.due_at IS NULL OR a.due_at > greatest(v_now, a.booked_at))
+                       AND (a.due_at IS NULL OR a.due_at > greatest(v_now, a.booked_at)
+                            OR a.holds = 0 OR NOT EXISTS (
+                                SELECT FROM ledger.holds h WHERE h.account_id = i.account_id AND h.state = 'open'))
                        AND (i.expires_at IS NULL OR i.expires_at > greatest(v_now, a.booked_at))
                        AND (i.occurred_at IS NULL OR i.occurred_at <= greatest(v_now, a.booked_at))
                        AND (i.key IS NULL OR a.holds = 0 OR NOT EXISTS (
@@ -81,15 +83,19 @@ BEGIN
     ) w;
 
     IF v_due <> '{}' THEN
-        PERFORM ledger.expire_locked(v_due, v_now, 0);
+        PERFORM ledger.expire_locked(v_due, v_now, false);
     END IF;
 
     RETURN QUERY
     WITH line AS (
-        SELECT u.*, a.head, a.spend_order, x.moment, coalesce(u.occurred_at, x.moment) AS occurs_at,
+        SELECT u.*, coalesce(e.hash, a.head) AS head, a.spend_order, x.moment,
+               coalesce(u.occurred_at, x.moment) AS occurs_at,
                coalesce(u.effective_at, u.occurred_at, x.moment) AS effect_at,
                CASE WHEN u.source = 'purchase' THEN 'purchase' ELSE 'grant' END AS kind,
-               a.seq + row_number() OVER w AS seq, (a.balance + sum(u.amount) OVER w)::bigint AS balance_after
+               row_number() OVER w AS nth, coalesce(e.seq, a.seq) + row_number() OVER w AS seq,
+               (coalesce(e.balance_after, a.balance) + sum(u.amount) OVER w)::bigint AS balance_after,
+               CASE WHEN x.due THEN o.due_at ELSE a.due_at END AS due_at,
+               CASE WHEN x.due THEN o.waiting ELSE a.waiting END AS waiting
         FROM (
             SELECT * FROM unnest(
                 p_account_ids, p_amounts, p_sources, p_actors, p_fingerprints, p_source_keys, p_expires_ats,
@@ -101,7 +107,19 @@ BEGIN
                 item)
             WHERE way = 't' OFFSET 0) u
         JOIN ledger.accounts a ON a.account_id = u.account_id
-        CROSS JOIN LATERAL (SELECT greatest(v_now, a.booked_at) AS moment) x
+        CROSS JOIN LATERAL (
+            SELECT greatest(v_now, a.booked_at) AS moment,
+                   coalesce(a.due_at <= greatest(v_now, a.booked_at), false) AS due) x
+        -- Of an account with something due, what ledger.expire_locked has left to be saved: its newest entry, and what
+        -- ledger.find_due finds.
+        LEFT JOIN LATERAL (
+            SELECT l.seq, l.balance_after, l.hash FROM ledger.entries l
+            WHERE x.due AND l.account_id = u.account_id ORDER BY l.seq DESC LIMIT 1) e ON true
+        LEFT JOIN LATERAL (
+            SELECT min(least(CASE WHEN g.remaining > g.held THEN g.expires_at END,
+                             CASE WHEN g.effective_at > x.moment THEN g.effective_at END)) AS due_at,
+                   coalesce(bool_or(g.frozen OR g.effective_at > x.moment), false) AS waiting
+            FROM ledger.grants g WHERE x.due AND g.account_id = u.account_id AND g.open) o ON true
         WINDOW w AS (PARTITION BY u.account_id ORDER BY u.item)
     ), chained AS MATERIALIZED (
         SELECT l.*, lead(l.seq) OVER w IS NULL AS is_last,
@@ -128,9 +146,9 @@ BEGIN
         FROM chained c
     ), saved AS (
         UPDATE ledger.accounts a
-        SET balance = c.balance_after, version = a.version + c.seq - a.seq, seq = c.seq, head = c.hash,
-            booked_at = c.moment, due_at = least(a.due_at, c.first_expiry, c.first_start),
-            waiting = a.waiting OR c.first_start IS NOT NULL
+        SET balance = c.balance_after, version = a.version + c.nth, seq = c.seq, head = c.hash,
+            booked_at = c.moment, due_at = least(c.due_at, c.first_expiry, c.first_start),
+            waiting = c.waiting OR c.first_start IS NOT NULL
         FROM chained c WHERE c.is_last AND a.account_id = c.account_id
     ), written AS (
         INSERT INTO ledger.entries (

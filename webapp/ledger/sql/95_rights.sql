@@ -14,11 +14,11 @@ BEGIN
             'open_account', 'open_accounts', 'set_spend_order',
             'grant', 'spend', 'refund_spend', 'revoke', 'freeze', 'unfreeze',
             'place_hold', 'capture_hold', 'void_hold',
-            'expire_account', 'expire_accounts', 'expire_due',
+            'expire_account', 'expire_due',
             'balance', 'balance_until', 'balance_at', 'account_at', 'grants_at', 'spendable',
             'seq_bounds', 'usage', 'usage_size',
-            'spend_many', 'grant_many', 'grant_ids_of_many', 'roll_over_many',
-            'fingerprint_of_grant', 'instant_json', 'ascii_json', 'lock_accounts', 'units_used',
+            'spend_many', 'grant_many', 'lock_accounts', 'units_used', 'grant_ids_of_many', 'roll_over_many',
+            'fingerprint_of_grant', 'instant_json', 'ascii_json', 'escape_json', 'features_json',
             'begin_seal', 'seal_heads', 'finish_seal', 'sealed_all',
             'entry_content')  -- the last because a view's functions run with the reader's rights
     LOOP
