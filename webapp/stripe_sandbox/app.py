@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from flask import Flask
 
 from webapp.stripe_sandbox.api import add_api
 from webapp.stripe_sandbox.clock import Clock, read_clock
+from webapp.stripe_sandbox.connections import Connections
 from webapp.stripe_sandbox.dashboard import make_dashboard
 from webapp.stripe_sandbox.delivery import Deliverer
 from webapp.stripe_sandbox.operations_table import OPERATIONS
@@ -39,11 +39,11 @@ def create_sandbox(
     `app.extensions["stripe_sandbox"]` do.
     """
     own_address = base_url.rstrip("/")
+    connections = Connections(dsn)
 
     @contextmanager
     def open_store(cause: Cause) -> Iterator[Store]:
-        # a connection each: nothing to mend when the database was restarted in between
-        with psycopg.connect(dsn) as connection:
+        with connections.one() as connection:
             moment = read_clock(connection, now)
             yield Store(connection, moment, base_url=own_address, endpoint=webhook_url, cause=cause)
 
