@@ -1,5 +1,6 @@
 """GET /credits."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -120,3 +121,24 @@ def test_what_is_reserved_is_listed_until_it_ends(member: Member) -> None:
     html = member.get("/credits").text
     assert "data-hold=" not in html
     assert 'data-available="100" data-held="0"' in html
+
+
+def test_the_balance_is_added_up_by_source_and_by_expiry(member: Member) -> None:
+    now = clock.now()
+    member.grant(400, "Gift", expires_at=now + timedelta(days=20))
+    assert 'id="by-source"' not in member.get("/credits").text, "one line says it all"
+    member.grant(2000, "Standard", source="purchase", cost_minor=2900, cost_currency="EUR")
+    member.grant(600, "Pro", source="subscription", expires_at=now + timedelta(days=20))
+    for days in range(30, 36):
+        member.grant(10, "Bonus", expires_at=now + timedelta(days=days))
+    page = member.get("/credits").text
+    assert sums_of(page, "by-source") == ["Bought 2,000", "From plans 600", "Given to you 460"]
+    by_expiry = sums_of(page, "by-expiry")
+    assert [line.rpartition(" ")[2] for line in by_expiry] == ["1,000", "10", "10", "10", "30", "2,000"]
+    assert by_expiry[-2:] == ["Later 30", "Never 2,000"]
+
+
+def sums_of(page: str, name: str) -> list[str]:
+    part = page.split(f'id="{name}"')[1].split("</dl>")[0].partition(">")[2]
+    lines = re.findall(r"<div>(.*?)</div>", part)
+    return [" ".join(re.sub(r"<[^>]*>", " ", line).split()) for line in lines]

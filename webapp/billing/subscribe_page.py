@@ -33,7 +33,7 @@ from webapp.billing.subscribing import (
     start_order,
     trial_days_for,
 )
-from webapp.billing.subscription import current_subscription
+from webapp.billing.subscription import current_subscription, first_invoice_url
 from webapp.catalog.periods import period_start
 from webapp.catalog.plan import Plan
 from webapp.config import Settings
@@ -139,6 +139,7 @@ def come_back(session_id: str, polls: int) -> ResponseReturnValue | None:
             outcome=outcome,
             entitlement=next((one for one in found if one.plan == order.plan), None),
             balance=ledger.balance(session, account_id=order.account_id),
+            receipt_url=first_invoice_url(session, stripe_id=order.stripe_subscription_id),
             next_poll=next_poll(outcome, polls=polls),
         )
 

@@ -110,6 +110,17 @@ def invoices_of(session: Session, *, subscription_id: int) -> Sequence[Subscript
     ).all()
 
 
+def first_invoice_url(session: Session, *, stripe_id: str | None) -> str | None:
+    """Stripe's page of the invoice that began the subscription, which shows the receipt when it is paid."""
+    return session.scalars(
+        select(SubscriptionInvoice.hosted_url)
+        .join(Subscription, Subscription.id == SubscriptionInvoice.subscription_id)
+        .where(Subscription.stripe_subscription_id == stripe_id)
+        .order_by(SubscriptionInvoice.created_at, SubscriptionInvoice.stripe_invoice_id)
+        .limit(1)
+    ).first()
+
+
 def find_invoice_by_payment(session: Session, *, payment_intent_id: str) -> SubscriptionInvoice | None:
     """The invoice that this payment intent paid. What it was granted: `EntitlementPeriod.stripe_invoice_id`."""
     return session.scalars(

@@ -18,6 +18,7 @@ from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import current_subscription
 from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
+from webapp.credits.made_of import Sums, add_up
 from webapp.credits.naming import grant_name, hold_name, shorten
 from webapp.credits.pace import Lot, Pace, Turn, read_pace
 from webapp.credits.stick import Mark, Segment, Stick
@@ -95,6 +96,7 @@ class Overview:
     low: bool
     grants: list[GrantRow]
     next_to_expire: NextToExpire | None
+    sums: Sums | None
     more: int
     disputed: int
     holds: list[HoldRow]
@@ -146,6 +148,7 @@ def read_overview(session: Session, *, account_id: int, zone: str, now: datetime
         low=lasts_until is not None and lasts_until - now < timedelta(days=_LOW_DAYS),
         grants=rows,
         next_to_expire=_next_to_expire(session, rows, now=now),
+        sums=add_up(live.grants, zone=known_zone(zone)) if shown == live.balance.balance + live.balance.debt else None,
         disputed=sum(g.remaining - g.held for g in live.grants if reasons.get(g.grant_id) == FREEZE_REASON),
         more=max(live.balance.balance + live.balance.debt - shown, 0),
         holds=_hold_rows(session, account_id) if live.balance.held else [],
