@@ -1,19 +1,28 @@
 """Dropping the sessions of people who did not come back."""
 
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
 from jobs.application import application
 from jobs.progress import count
 from webapp.database import retried
-from webapp.people import sessions
+from webapp.people import portal_session, sessions
 
 CHUNK = 5_000
 MOST_CHUNKS = 200
 
 
 def tidy_sessions() -> None:
-    """Sessions that have ended by themselves are gone; who is signed in stays so."""
+    """Sessions that have ended by themselves are gone, and links that nobody opened; who is signed in stays so."""
     with application().app_context():
-        for _ in range(MOST_CHUNKS):
-            done = retried(lambda session: sessions.drop_expired(session, limit=CHUNK))
-            count(sessions=done)
-            if done < CHUNK:
-                return
+        _drop(lambda session: sessions.drop_expired(session, limit=CHUNK))
+        _drop(lambda session: portal_session.drop_expired(session, limit=CHUNK))
+
+
+def _drop(chunk: Callable[[Session], int]) -> None:
+    for _ in range(MOST_CHUNKS):
+        done = retried(chunk)
+        count(sessions=done)
+        if done < CHUNK:
+            return

@@ -68,6 +68,8 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     stripe_tax: bool
     account_rate_per_minute: int
+    portal_return_origins: tuple[str, ...] = ()
+    embed_origins: tuple[str, ...] = ()
     maintenance: bool
 
     @property
@@ -165,6 +167,8 @@ class _Reader:
             metrics_token=self.text("METRICS_TOKEN"),
             stripe_tax=self.number("STRIPE_TAX", 0, low=0, high=1) == 1,
             account_rate_per_minute=self.number("ACCOUNT_RATE_PER_MINUTE", 0, low=0, high=10**9),
+            portal_return_origins=self._origins("PORTAL_RETURN_ORIGINS"),
+            embed_origins=self._origins("EMBED_ORIGINS"),
             maintenance=self.number("MAINTENANCE", 0, low=0, high=1) == 1,
         )
         self._refuse_unsafe(settings)
@@ -201,6 +205,17 @@ class _Reader:
             self.problems.append(f"BRAND_LOGO must be a file of at most {MOST_LOGO_BYTES} bytes in {formats}.")
             return None
         return path
+
+    def _origins(self, name: str) -> tuple[str, ...]:
+        """Scheme and host (and port) of other sites, as browsers write an origin."""
+        found = []
+        for word in self.words(name, ()):
+            origin = origin_of(word)
+            if origin is None or word.rstrip("/").lower() != origin:
+                self.problems.append(f"{name} holds {word!r}; an origin such as https://app.example.com is expected.")
+            else:
+                found.append(origin)
+        return tuple(dict.fromkeys(found))
 
     def _currencies(self) -> tuple[str, ...]:
         currencies = tuple(code.upper() for code in self.words("CURRENCIES", SHIPPED_CURRENCIES))
@@ -260,6 +275,18 @@ class _Reader:
 def _default_sender(brand_name: str) -> str:
     name = brand_name if brand_name == OUR_NAME else f'"{quote(brand_name)}"'
     return f"{name} <credits@example.com>"
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of an http or https URL as browsers write it; None for what has none."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not _names_host(parts):
+        return None
+    if not re.fullmatch(r"[a-z0-9.\-\[\]:]+", parts.hostname or ""):
+        return None  # no wildcards, and nothing that would be read as something else in a header
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def _split(url: str) -> SplitResult | None:

@@ -47,8 +47,10 @@ def register(app: Flask) -> None:
     app.register_error_handler(RedisError, redis_is_away)
 
 
-def content_security_policy(settings: Settings) -> str:
+def content_security_policy(settings: Settings, *, framed_by: tuple[str, ...] = ()) -> str:
     """Our own scripts, styles and images; forms go to us and to Stripe's pages; nothing else.
+
+    No page may be framed, but for those that name the origins which may.
 
     Browsers apply form-action to the redirect after a form, too: that is how a buyer gets to Stripe's pages, or to
     the sandbox's.
@@ -63,7 +65,7 @@ def content_security_policy(settings: Settings) -> str:
         "manifest-src": ["'self'"],
         "form-action": ["'self'", *STRIPE_PAGES, *sandbox_origins(settings)],
         "base-uri": ["'none'"],
-        "frame-ancestors": ["'none'"],
+        "frame-ancestors": list(framed_by) or ["'none'"],
     }
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
 

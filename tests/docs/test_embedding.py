@@ -28,6 +28,7 @@ def test_the_views_of_the_page_charge_what_they_come_to(
     caller = Caller(app.test_client(), make_secret(app))
     team = caller.new_account(credits=60)
     visitor = app.test_client()
+    assert 'data-left="28"' in visitor.get(f"/teams/{team}/posters/new").text
     for _ in range(2):
         assert visitor.post(f"/teams/{team}/posters/1").get_json() == ["a fox", "two foxes", "three foxes"]
         assert caller.balance(team) == 60 - 24
@@ -37,4 +38,7 @@ def test_the_views_of_the_page_charge_what_they_come_to(
     assert visitor.post(f"/teams/{team}/answers/1").text == "Foxes are red."
     assert caller.balance(team) == 60 - 24 - 12 - 3
     assert visitor.post(f"/teams/{team}/posters/2").status_code == 402
+    page = visitor.get(f"/teams/{team}/posters/new").text
+    assert 'data-missing="11"' in page
+    assert f"/pricing?next=%2Fteams%2F{team}%2Fposters%2Fnew%3Fquantity%3D4" in page
     assert caller.balance(team) == 60 - 24 - 12 - 3

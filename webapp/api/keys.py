@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from webapp import clock, ledger
 from webapp.extensions import Base
 
-SCOPES = ("accounts:read", "accounts:write", "credits:spend", "credits:grant", "checkout:write")
+SCOPES = ("accounts:read", "accounts:write", "credits:spend", "credits:grant", "checkout:write", "portal:write")
 LIVE = "tsk_live_"
 SANDBOX = "tsk_sandbox_"
 DEMO_KEY = "tsk_sandbox_demo"
@@ -186,7 +186,7 @@ def install_demo_key(session: Session) -> None:
             rate_per_minute=RATE_PER_MINUTE,
             created_at=clock.now(),
         )
-        .on_conflict_do_nothing()
+        .on_conflict_do_update(index_elements=["secret_hash"], set_={"scopes": list(SCOPES)})
     )
 
 

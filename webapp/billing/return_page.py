@@ -58,7 +58,7 @@ def cancelled(purchase_id: int) -> ResponseReturnValue:
 
 
 def _belongs_to_reader(purchase: Purchase) -> bool:
-    return bool(purchase.user_id == current_user.id) and purchase.mode == mode()
+    return bool(purchase.account_id == current_user.account_id) and purchase.mode == mode()
 
 
 def _render(session: Session, purchase: Purchase, *, polls: int, asked: bool) -> str:

@@ -118,8 +118,11 @@ def grant_words(description: str, *, of_purchase: bool | None) -> str:
 
 
 def without_turns(text: str) -> str:
-    """Without the characters that turn the reading direction around: others wrote it, and it stands in our page."""
-    return text.translate(_TURNS)
+    """Without the characters that turn the reading direction around: others wrote it, and it stands in our page.
+
+    Nothing but blanks is nothing, so that whoever would show it says something else.
+    """
+    return text.translate(_TURNS).strip()
 
 
 def shorten(text: str, most: int) -> str:
@@ -140,6 +143,7 @@ def actor_name(actor: str, *, own: str) -> str:
         "api": _("The product, through its interface"),
         "key": _("The product, through its interface"),
         "user": _("Another person"),
+        "portal": _("Somebody whom the product sent"),
         "admin": _("The operator"),
     }
     return names.get(kind, actor)

@@ -14,6 +14,7 @@ from webapp import ledger
 from webapp.billing.plan_of_account import plan_of
 from webapp.catalog.rate_book import DimensionsRefused, QuantityOutOfBounds, Quote, UnknownFeature, quote
 from webapp.catalog.rate_card import RatedFeature, list_features
+from webapp.credits.cost import Cost, cost_before
 from webapp.credits.live import Live, show_balance
 from webapp.credits.naming import feature_names
 from webapp.database import unit_of_work
@@ -24,20 +25,6 @@ _MOST_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
-    """What is about to be spent: its cost, what is left after it, what is missing."""
-
-    quote: Quote
-    available: int
-    left: int
-    missing: int
-
-    @property
-    def over_half(self) -> bool:
-        return self.missing == 0 and self.quote.credits * 2 > self.available
-
-
-@dataclass(frozen=True, kw_only=True)
 class Playground:
     """Everything that the page shows; `quantity` as it was written."""
 
@@ -45,7 +32,7 @@ class Playground:
     names: dict[str, str]
     feature: str
     quantity: str
-    offer: Offer | None
+    offer: Cost | None
     errors: dict[str, str]
     live: Live
     spent: Entry | None
@@ -145,16 +132,13 @@ def _read(session: Session, *, form: dict[str, str], key: str, spent: str | None
     )
 
 
-def _offer(session: Session, *, feature: str, quantity: int) -> tuple[Offer | None, dict[str, str]]:
+def _offer(session: Session, *, feature: str, quantity: int) -> tuple[Cost | None, dict[str, str]]:
     try:
-        cost = _cost(session, feature=feature, quantity=quantity)
+        return cost_before(session, account_id=current_user.account_id, feature=feature, quantity=quantity), {}
     except (UnknownFeature, DimensionsRefused):
         return None, {"feature": _("There is no such feature.")}
     except QuantityOutOfBounds:
         return None, {"quantity": _("That is more than anybody could pay.")}
-    available = ledger.spendable(session, account_id=current_user.account_id, feature=cost.feature)
-    left = available - cost.credits
-    return Offer(quote=cost, available=available, left=max(left, 0), missing=max(-left, 0)), {}
 
 
 def _quantity(raw: str) -> tuple[int, dict[str, str]]:

@@ -9,6 +9,7 @@ from werkzeug import Response
 from webapp.database import unit_of_work
 from webapp.i18n.locale import COOKIE, match_tag, tags
 from webapp.layout.back import safe_back
+from webapp.people import portal_session
 from webapp.people.profile import change_locale
 
 A_YEAR = 31_536_000
@@ -35,7 +36,10 @@ def choose_language() -> Response:
 def _keep_setting(tag: str) -> None:
     if hasattr(current_app, "login_manager") and current_user.is_authenticated:
         with unit_of_work() as session:
-            change_locale(session, user_id=current_user.id, locale=tag)
+            if current_user.is_visitor:
+                portal_session.change_locale(session, portal_session_id=current_user.current_session_id, locale=tag)
+            else:
+                change_locale(session, user_id=current_user.id, locale=tag)
 
 
 def _in_language(path: str, tag: str) -> str:

@@ -4,6 +4,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.people import portal_session
 from webapp.people.password_change import WrongPassword
 from webapp.people.passwords import password_matches
 from webapp.people.suspension import is_suspended, suspend
@@ -35,5 +36,6 @@ def forget_person(session: Session, *, user: User) -> None:
     if not is_suspended(session, account_id=user.account_id):
         suspend(session, account_id=user.account_id, reason=CLOSED, actor=user.actor)
     ledger.open_account(session, external_id=user.external_id, name="", time_zone="UTC", metadata={})
+    portal_session.end_all(session, account_id=user.account_id)
     session.execute(delete(User).where(User.id == user.id))
     session.expunge(user)

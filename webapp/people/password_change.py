@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from webapp import clock, outbox
-from webapp.people import sessions
+from webapp.people import portal_session, sessions
 from webapp.people.passwords import hash_password, password_matches
 from webapp.people.user import User
 
@@ -30,6 +30,7 @@ def set_password(session: Session, *, user: User, password: str) -> None:
     user.password_changed_at = clock.now()
     session.flush()
     sessions.end_all(session, user_id=user.id)
+    portal_session.end_all(session, account_id=user.account_id)
     outbox.put(
         session,
         job="send_mail",

@@ -65,8 +65,8 @@ def start(session: Session, *, user_id: int, stay: bool, ip: str, user_agent: st
             created_at=moment,
             last_seen_at=moment,
             expires_at=moment + lifetime(stay=stay),
-            ip=_storable(ip, 64),
-            user_agent=_storable(user_agent, 300),
+            ip=storable(ip, 64),
+            user_agent=storable(user_agent, 300),
         )
     )
     session.flush()
@@ -148,6 +148,6 @@ def lifetime(*, stay: bool) -> timedelta:
     return STAY_FOR if stay else BROWSER_SESSION_FOR
 
 
-def _storable(text: str, most: int) -> str:
+def storable(text: str, most: int) -> str:
     """What a stranger sent, cut, and without what PostgreSQL or a terminal would choke on."""
     return "".join(character if character.isprintable() else " " for character in text)[:most]

@@ -7,9 +7,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from webapp.extensions import db, htmx, login_manager
-from webapp.people import sessions
+from webapp.people import portal_session, sessions
 from webapp.people.next_page import page_to_come_back_to
 from webapp.people.user import User
+from webapp.people.visitor import Visitor
+
+# Where a visitor is somebody: the account's own pages. Whatever is about a person, or comes to be, is not among them.
+_VISITORS_BLUEPRINTS = {"credits", "pricing", "checkout", "checkout_return", "subscribe", "plan", "cards"}
+_VISITORS_ENDPOINTS = {"language", "people.log_out", "people.portal", "people.open_portal"}
 
 
 def register(app: Flask) -> None:
@@ -20,7 +25,7 @@ def register(app: Flask) -> None:
     login_manager.unauthorized_handler(ask_to_log_in)
 
 
-def load_user(token: object) -> User | None:
+def load_user(token: object) -> User | Visitor | None:
     """The person of that session, by one statement of its own that leaves no database transaction open.
 
     So a page may talk to Stripe without holding one. When the database is away, the first caller gets the error
@@ -28,9 +33,14 @@ def load_user(token: object) -> User | None:
     """
     if g.get("user_not_loadable") or not isinstance(token, str):
         return None
+    is_visitor = token.startswith(portal_session.PREFIX)
+    if is_visitor and not _is_for_visitors():
+        return None
     engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
     try:
         with Session(engine, expire_on_commit=False) as own:
+            if is_visitor:
+                return _visitor(own, token)
             seen = sessions.find(own, token=token)
             if seen is None:
                 return None
@@ -44,6 +54,20 @@ def load_user(token: object) -> User | None:
     seen.user.current_session_id = seen.session_id
     seen.user.session_token = token
     return seen.user
+
+
+def _is_for_visitors() -> bool:
+    return request.blueprint in _VISITORS_BLUEPRINTS or request.endpoint in _VISITORS_ENDPOINTS
+
+
+def _visitor(own: Session, token: str) -> Visitor | None:
+    found = portal_session.find_visitor(own, token=token)
+    if found is None:
+        return None
+    visitor, due = found
+    if due:
+        portal_session.touch(own, portal_session_id=visitor.current_session_id)
+    return visitor
 
 
 def ask_to_log_in() -> ResponseReturnValue:
@@ -69,6 +93,15 @@ def let_in(database: Session, *, user: User, stay: bool) -> None:
     forget_browser()
     session.permanent = stay
     login_user(user)
+
+
+def let_visitor_in(database: Session, *, token: str) -> None:
+    """This browser is in the portal session of that token, with nothing of before, until it is closed."""
+    found = portal_session.find_visitor(database, token=token)
+    assert found is not None, "open_link has just made it"
+    forget_browser()
+    session.permanent = False
+    login_user(found[0])
 
 
 def forget_browser() -> None:

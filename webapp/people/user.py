@@ -37,6 +37,8 @@ class User(Base, UserMixin):
     confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     credit_mails: Mapped[bool] = mapped_column(Boolean, default=True)
 
+    is_visitor = False
+
     current_session_id: int | None = None
     session_token: str | None = None
 

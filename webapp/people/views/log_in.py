@@ -12,6 +12,7 @@ from webapp.people.next_page import safe_next
 from webapp.people.signed_in import forget_browser, let_in
 from webapp.people.views import limits, people
 from webapp.people.views.forms import LogInForm
+from webapp.people.views.portal import leave_portal
 
 
 @people.route("/log-in", methods=["GET", "POST"], endpoint="log_in")
@@ -43,6 +44,8 @@ def _log_in(form: LogInForm) -> bool:
 @people.post("/log-out", endpoint="log_out")
 def log_out() -> ResponseReturnValue:
     """The session is over, for every copy of its cookie."""
+    if current_user.is_authenticated and current_user.is_visitor:
+        return leave_portal()
     if current_user.is_authenticated:
         with unit_of_work() as session:
             sessions.end(session, user_id=current_user.id, session_id=current_user.current_session_id)

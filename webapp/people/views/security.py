@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from webapp.database import unit_of_work
-from webapp.people import sessions
+from webapp.people import portal_session, sessions
 from webapp.people.password_change import WrongPassword, change_password
 from webapp.people.passwords import BadPassword
 from webapp.people.signed_in import forget_browser, let_in
@@ -26,6 +26,16 @@ def security_page() -> ResponseReturnValue:
         return redirect("/settings/security", 303)
     with unit_of_work() as session:
         rows = sessions.list_sessions(session, user_id=current_user.id)
+        visits = [
+            {
+                "id": row.id,
+                "host": row.return_host,
+                "ip": row.ip,
+                "browser": describe(row.user_agent),
+                "last_seen_at": row.last_seen_at,
+            }
+            for row in portal_session.list_portal_sessions(session, account_id=current_user.account_id)
+        ]
         browsers = [
             {
                 "id": row.id,
@@ -37,7 +47,7 @@ def security_page() -> ResponseReturnValue:
             }
             for row in rows
         ]
-    page = render_template("people/security.html", form=form, browsers=browsers)
+    page = render_template("people/security.html", form=form, browsers=browsers, visits=visits)
     return page, 422 if form.errors else 200
 
 
@@ -79,11 +89,25 @@ def end_session(number: str) -> ResponseReturnValue:
     return redirect("/settings/security", 303)
 
 
+@people.post("/settings/security/portal-sessions/<string(maxlength=18):number>/end", endpoint="end_portal_session")
+@login_required
+def end_portal_session(number: str) -> ResponseReturnValue:
+    """Who came by way of a product is logged out."""
+    if not number.isdecimal():
+        abort(404)
+    with unit_of_work() as session:
+        ended = portal_session.end(session, account_id=current_user.account_id, portal_session_id=int(number))
+    if ended:
+        flash(_("That browser is logged out."))
+    return redirect("/settings/security", 303)
+
+
 @people.post("/settings/security/sessions/end-others", endpoint="end_other_sessions")
 @login_required
 def end_other_sessions() -> ResponseReturnValue:
     """All other browsers are logged out."""
     with unit_of_work() as session:
         sessions.end_all(session, user_id=current_user.id, except_id=current_user.current_session_id)
+        portal_session.end_all(session, account_id=current_user.account_id)
     flash(_("Everywhere else you are logged out."))
     return redirect("/settings/security", 303)
