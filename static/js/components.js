@@ -1,4 +1,4 @@
-/* Two components that need a script, and pages that do without: copying, and a question above the page. */
+/* Components that are more with a script, and pages that do without: copying, and a question above the page. */
 (() => {
   "use strict";
   const say = (text) => { const place = document.querySelector("#announce"); if (place) place.textContent = text; };
@@ -38,6 +38,11 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     dress(document);
+    /* On a telephone the menu is longer than the line: where one is must be seen. */
+    for (const link of document.querySelectorAll(":is(.top nav, .tabs, .ranges) [aria-current]")) {
+      const line = link.closest("nav"), box = link.getBoundingClientRect(), frame = line.getBoundingClientRect();
+      line.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
+    }
     dialog()?.addEventListener("close", (event) => event.target.replaceChildren());
   });
   document.addEventListener("htmx:afterSettle", (event) => dress(event.detail.elt));
