@@ -7,6 +7,7 @@ import structlog
 from jobs.application import application
 from jobs.progress import count
 from webapp import outbox
+from webapp.billing.plan_of_account import plans_of
 from webapp.database import retried
 from webapp.queue import begin_hinted
 from webapp.usage.charging import MOST_EVENTS, ChargingFailed, charge_next, park_failed
@@ -36,7 +37,7 @@ def charge_waiting() -> None:
     limit = MOST_EVENTS
     while monotonic() - began < LONGEST_SECONDS:
         try:
-            done = retried(lambda session, limit=limit: charge_next(session, limit=limit))  # type: ignore[misc]
+            done = retried(lambda session, limit=limit: charge_next(session, plans_of=plans_of, limit=limit))  # type: ignore[misc]
         except ChargingFailed as failed:
             limit = _look_closer(failed)
             continue

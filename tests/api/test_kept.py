@@ -12,6 +12,7 @@ from webapp import clock, ledger
 from webapp.api.keys import find_key, revoke_key, rotate_key
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.pricing import Pricing
+from webapp.catalog.rate_book import Rated
 from webapp.catalog.rate_card_versions import publish_card
 from webapp.database import unit_of_work
 from webapp.ledger.condition import Condition, ConditionFailed, all_of
@@ -109,7 +110,7 @@ def test_a_price_that_is_outdated_each_time_it_is_looked_at_is_never_charged_and
 ) -> None:
     name = regular.new_account(credits=100)
     publish(shop, credits=5)
-    old = (1, Pricing(model="per_unit", credits=8))
+    old = Rated(1, Pricing(model="per_unit", credits=8))
     monkeypatch.setattr(shop.extensions["api_kept"].rates, "get", lambda _feature: old)
     answer = regular.post("/spends", {"account": name, "feature": "image"})
     assert_problem(answer, 409, "in_progress")

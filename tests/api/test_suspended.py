@@ -10,6 +10,7 @@ from tests.api.conftest import Caller, assert_problem, make_secret, new_name, st
 from tests.api.test_kept import shop as shop
 from webapp import ledger
 from webapp.api.charging import ChargeRefused, charge
+from webapp.billing.plan_of_account import plans_of
 from webapp.catalog.unlock import create_unlock
 from webapp.database import unit_of_work
 from webapp.people.suspension import Suspension
@@ -155,7 +156,7 @@ def test_queued_usage_waits_until_the_account_is_resumed(fresh_app: Flask) -> No
 
     def charged() -> list[str]:
         with fresh_app.app_context(), unit_of_work() as session:
-            charge_next(session)
+            charge_next(session, plans_of=plans_of)
         results = caller.get(f"/usage/{sent.get_json()['batch']}").get_json()["results"]
         assert all(one["problem"]["code"] == "account_suspended" for one in results if one["status"] == "parked")
         assert all(one["problem"]["reason"] == REASON for one in results if one["status"] == "parked")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from webapp.catalog.pricing import MOST_CREDITS, DimensionRate, Pricing, Tier, Variant
 from webapp.catalog.pricing_terms import pricing_from, read_pricing, terms_of
-from webapp.catalog.rate_book import DimensionsRefused, RateBook
+from webapp.catalog.rate_book import DimensionsRefused, RateBook, Rated
 
 QUANTITIES = st.integers(1, 400)
 PRICES = st.integers(1, 60)
@@ -189,7 +189,7 @@ def test_dimensions_are_each_charged_at_their_rate_and_rounded_together(
 def book(raw: dict[str, Any]) -> RateBook:
     pricing = read_pricing(raw, where="x")
     assert isinstance(pricing, Pricing), pricing
-    return RateBook({"chat": (3, pricing)})
+    return RateBook({"chat": Rated(3, pricing)})
 
 
 CHAT = {

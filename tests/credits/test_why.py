@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tests.credits.member import Member
 from webapp import clock, ledger
 from webapp.catalog.pricing import DimensionRate, Pricing, Tier, Variant
-from webapp.catalog.rate_book import RateBook, quote
+from webapp.catalog.rate_book import RateBook, Rated, quote
 
 
 def test_spend_shows_arithmetic_and_the_credits_that_paid(member: Member) -> None:
@@ -202,7 +202,7 @@ def test_a_charge_by_dimensions_names_each_and_the_choice(member: Member) -> Non
         DimensionRate(dimension="images", credits=8),
     )
     variant = Variant(when=(("model", "<large>"),), pricing=Pricing(model="dimensions", rates=rates, minimum=30))
-    book = RateBook({"chat": (3, Pricing(model="flat", credits=1, variants=(variant,)))})
+    book = RateBook({"chat": Rated(3, Pricing(model="flat", credits=1, variants=(variant,)))})
     measured = {"model": "<large>", "input_tokens": 1500, "images": 2}
     cost = book.quote(feature="chat", dimensions=measured)
     member.grant(100)

@@ -7,6 +7,7 @@ from flask import Flask
 
 from tests.conftest import TestServers
 from tests.docs.pages import ROOT, blocks_of
+from webapp.catalog.counted import settle
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import find_package
 from webapp.catalog.rate_book import quote
@@ -34,7 +35,9 @@ def test_an_admins_sql_runs_as_the_application_and_changes_the_catalog(
 
 
 def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fresh_app: Flask, tmp_path: Path) -> None:
-    draft, by_dimensions = [block.code for block in blocks_of(ROOT / "docs/admin.md") if block.language == "toml"]
+    draft, by_dimensions, with_free = [
+        block.code for block in blocks_of(ROOT / "docs/admin.md") if block.language == "toml"
+    ]
     file = tmp_path / "rate-card.toml"
     file.write_text(draft)
     with fresh_app.app_context():
@@ -56,6 +59,12 @@ def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fres
             used = {"input_tokens": 1500, "output_tokens": 400, "model": "large"}
             assert quote(session, feature="chat-message", dimensions=used).credits == 11
             assert quote(session, feature="chat-message", dimensions={"model": "small"}, quantity=3).credits == 6
+        file.write_text(with_free)
+        published = fresh_app.test_cli_runner().invoke(args=["rate-card", "publish", str(file)])
+        assert published.exit_code == 0, published.output
+        with unit_of_work() as session:
+            pricing = quote(session, feature="image", quantity=7).pricing
+            assert [settle(pricing, used=used)["credits"] for used in (0, 4, 5)] == [20, 60, 70]
 
 
 def test_an_operators_sql_runs(servers: TestServers) -> None:

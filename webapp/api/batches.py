@@ -22,8 +22,10 @@ from webapp.api.rate_limit import rate_limit
 from webapp.api.refusals import account_not_found, problem_of_refusal
 from webapp.api.spends import SpendRequest, refuse_stale
 from webapp.api.strict_json import Refused, read_batch, too_deep
+from webapp.api.unit import one_transaction
 from webapp.api.validation import validated
 from webapp.billing.plan_of_account import plans_of
+from webapp.catalog.counted_spends import are_counted, spend_many_counted
 from webapp.catalog.rate_book import rates_in_force
 from webapp.people.suspension import suspended_among
 
@@ -107,7 +109,7 @@ def refuse_too_many(read: list[BatchItem | Problem]) -> list[BatchItem | Problem
 def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list[Result]:
     """What became of each item; all that can be asked of the ledger is asked in one statement."""
     spends = as_spends(session, items, actor=actor, refuse_suspended=True)
-    outcomes = iter(ledger.spend_many(session, items=[one for one in spends if isinstance(one, ledger.SpendItem)]))
+    outcomes = iter(_outcomes(session, [one for one in spends if isinstance(one, ledger.SpendItem)]))
     results: list[Result] = []
     for item, spend in zip(items, spends, strict=True):
         outcome = spend if isinstance(spend, Problem) else next(outcomes)
@@ -119,6 +121,13 @@ def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list
             entry = entry_answer(outcome.entry, external_id=item.account)
             results.append(ChargedItemAnswer.model_construct(status=201, replayed=outcome.replayed, entry=entry))
     return results
+
+
+def _outcomes(session: Session, spends: Sequence[ledger.SpendItem]) -> list[ledger.Written | ledger.LedgerRefusal]:
+    if not are_counted(spends):
+        return ledger.spend_many(session, items=spends)
+    with one_transaction(session) as own:
+        return spend_many_counted(own, items=spends, plans_of=plans_of)
 
 
 def _refused(problem: Problem) -> RefusedItemAnswer:

@@ -19,12 +19,13 @@ from webapp.api.charge_refusals import AlreadyRunning, ChargeRefused, OutOfCredi
 from webapp.api.fields import MOST_CREDITS
 from webapp.api.holds import HoldRequest
 from webapp.api.identifiers import find_account_id, hold_id
-from webapp.api.pricing import Price, price_by
+from webapp.api.pricing import Price, counted_price_of, price_by
 from webapp.api.problems import Problem
 from webapp.api.refusals import problem_of_refusal
 from webapp.api.suspended import unless_suspended
-from webapp.api.unit import one_statement
+from webapp.api.unit import one_statement, one_transaction
 from webapp.billing.plan_of_account import plan_of
+from webapp.catalog.counted import free_units, settle_free
 from webapp.catalog.rate_book import RateBook, on_no_plan, rates_in_force
 from webapp.database import asks_for_repetition, try_again
 from webapp.ledger.fingerprints import fingerprint
@@ -64,6 +65,7 @@ class Charge:
         self._account_id: int
         self._book = RateBook({})
         self._plan: Callable[[], str | None] = on_no_plan
+        self._free = 0  # units that cost nothing, of those that are reserved
 
     def reserve(self) -> Self:
         """The credits are reserved, as entering does: for work that begins later, such as a stream.
@@ -168,8 +170,9 @@ class Charge:
         self._used, self._price, self._told = used, price, True
 
     def _price_of(self, wanted: HoldRequest) -> Price:
-        """By the rate card that was in force when the credits were reserved."""
-        return price_by(self._book, body=wanted, plan=self._plan)
+        """By the rate card that was in force when the credits were reserved, and with what was free then."""
+        price = price_by(self._book, body=wanted, plan=self._plan)
+        return price.settle(settle_free(price.pricing, units=self._free)) if price.pricing else price
 
     def _in_unit(self, work: Callable[[Session], Answer]) -> Answer:
         """What `work` returns, in a unit of work of its own; in the application's context even after the request."""
@@ -189,7 +192,16 @@ class Charge:
             self._book = rates_in_force(session, features=[self._wanted.feature])
             # Asked at once by a price that depends on it, and remembered: later there is no session to ask with.
             self._plan = cache(partial(plan_of, session, account_id=self._account_id))
-        self._price = self._price_of(self._wanted)
+        self._price = price_by(self._book, body=self._wanted, plan=self._plan)
+        if not self._price.is_open:
+            return self._place(session)
+        with one_transaction(session) as own:
+            counted = counted_price_of(own, body=self._wanted, account_id=self._account_id)
+            self._price, self._free = counted, free_units(counted.pricing)
+            self._place(own)
+
+    def _place(self, session: Session) -> None:
+        assert self._price is not None
         for attempt in count(1):
             if self._place_hold(session, price=self._price, key=self._key_of_hold(attempt)):
                 return
@@ -244,7 +256,7 @@ class Charge:
         return True
 
     def _settle(self) -> None:
-        if self.cost == 0:
+        if self.cost == 0 and not (self._price and self._price.pricing):
             return self._give_back()
         assert self._hold is not None
         try:
@@ -268,6 +280,9 @@ class Charge:
                 return self._in_unit(partial(self._capture_amount, hold=hold, amount=most))
             except ledger.InsufficientCredits as refusal:  # for what lies above the hold
                 most = min(hold.amount + refusal.available, most - 1)
+                if most == 0:  # nothing was held and nothing is there
+                    self._give_back()
+                    return None
             except ledger.HoldClosed as refusal:
                 if refusal.state == "lapsed":
                     return self._spend_late()

@@ -10,6 +10,7 @@ from webapp.api.fields import Time
 from webapp.api.identifiers import find_account_id
 from webapp.api.pricing import Priced, price_of
 from webapp.api.unit import one_snapshot
+from webapp.billing.price_now import PriceNow, price_now, refused_now
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -37,15 +38,21 @@ def create_estimate(session: Session, call: Call[EstimateRequest]) -> Reply:
     body = call.body
     account_id = find_account_id(session, external_id=body.account)
     price = price_of(session, body=body, account_id=account_id)
+    if price.quoted:
+        now = price_now(session, account_id=account_id, quote=price.quoted, occurred_at=body.occurred_at)
+    else:
+        now = PriceNow(credits=price.credits, refusal=refused_now(session, account_id=account_id))
     available = ledger.spendable(session, account_id=account_id, feature=body.feature)
-    affordable = price.credits <= available
-    draws = _draws(session, account_id=account_id, feature=body.feature, cost=price.credits) if affordable else []
+    affordable = now.credits <= available and now.refusal is None
+    draws = _draws(session, account_id=account_id, feature=body.feature, cost=now.credits) if affordable else []
     answer = EstimateAnswer(
-        cost=price.credits,
+        cost=now.credits,
         available=available,
         affordable=affordable,
-        share_of_balance=round(min(price.credits / available, 1), 4) if available else None,
+        share_of_balance=round(min(now.credits / available, 1), 4) if available else None,
         draws=draws,
+        free=now.free,
+        refused=now.refusal.code if now.refusal else None,
         rate_card_version=price.quoted.rate_card_version if price.quoted else None,
     )
     return Reply(body=answer)

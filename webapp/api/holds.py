@@ -1,6 +1,6 @@
 """Holds: credits reserved before the work is done, and charged or given back after it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,11 +16,12 @@ from webapp.api.answers import EntryAnswer, HoldAnswer, HoldsAnswer, SourceOfCre
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Credits, LongText, Metadata, Request, ShortText
 from webapp.api.identifiers import check_external_id, find_account_id, split_hold_id
-from webapp.api.pricing import BOOKED_BEFORE, Priced, price_of
+from webapp.api.pricing import BOOKED_BEFORE, Price, Priced, counted_price_of, price_of
 from webapp.api.problems import Problem
 from webapp.api.query import Parameter
 from webapp.api.suspended import unless_suspended
-from webapp.api.unit import one_snapshot
+from webapp.api.unit import one_snapshot, one_transaction
+from webapp.catalog.metering import LimitReached
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -71,15 +72,25 @@ class VoidRequest(Request):
 )
 def create_hold(session: Session, call: Call[HoldRequest]) -> Reply:
     """Reserve credits, in the order in which they would be spent: all of them or none, and never out of debt."""
-    body = call.body
-    account_id = find_account_id(session, external_id=body.account)
-    was_placed = partial(_was_placed, session, account_id=account_id, key=call.idempotency_key)
+    account_id = find_account_id(session, external_id=call.body.account)
+    price = _price(session, call, account_id, price_of)
+    if not price.is_open:
+        return _place(session, call, account_id, price)
+    with one_transaction(session) as own:
+        return _place(own, call, account_id, _price(own, call, account_id, counted_price_of))
+
+
+def _price(session: Session, call: Call[HoldRequest], account_id: int, price_of: Callable[..., Price]) -> Price:
     try:
-        price = price_of(session, body=body, account_id=account_id)
-    except Problem:
-        if not was_placed():
+        return price_of(session, body=call.body, account_id=account_id)
+    except (Problem, LimitReached):
+        if not _was_placed(session, account_id=account_id, key=call.idempotency_key):
             raise
-        price = BOOKED_BEFORE
+        return BOOKED_BEFORE
+
+
+def _place(session: Session, call: Call[HoldRequest], account_id: int, price: Price) -> Reply:
+    body = call.body
     place = partial(
         ledger.place_hold,
         session,
@@ -97,7 +108,10 @@ def create_hold(session: Session, call: Call[HoldRequest]) -> Reply:
         request=body.model_dump(mode="json"),
     )
     placed = unless_suspended(
-        session, account_id=account_id, write=lambda condition: place(only_if=condition), was_done=was_placed
+        session,
+        account_id=account_id,
+        write=lambda condition: place(only_if=condition),
+        was_done=partial(_was_placed, session, account_id=account_id, key=call.idempotency_key),
     )
     as_placed = replace(placed.hold, state="open", captured=0)  # a replay is answered like the first time
     answer = _answers(session, holds=[as_placed], account_id=account_id, external_id=body.account)[0]

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from flask import current_app
 
 from webapp.api.keys import KnownKey
-from webapp.catalog.pricing import Pricing
+from webapp.catalog.rate_book import Rated
 
 Value = TypeVar("Value")
 
@@ -39,11 +39,11 @@ class Kept(Generic[Value]):
 
 
 class KeptByProcess:
-    """Keys by the hash of their secret, prices (with the version of their rate card) by feature."""
+    """Keys by the hash of their secret, prices with what goes with them by feature."""
 
     def __init__(self) -> None:
         self.keys: Kept[KnownKey] = Kept(most=1_000)
-        self.rates: Kept[tuple[int, Pricing]] = Kept(most=10_000)
+        self.rates: Kept[Rated] = Kept(most=10_000)
 
     def forget(self) -> None:
         self.keys.forget()

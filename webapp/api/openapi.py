@@ -31,7 +31,7 @@ _MEANING = {
     413: "`too_large`.",
     415: "`unsupported_media_type`: JSON in UTF-8 is expected.",
     422: "`idempotency_key_reused`, `exceeds_spend`, or `exceeds_hold`.",
-    429: "`rate_limited`: wait `Retry-After` seconds.",
+    429: "`rate_limited` or `limit_reached`: wait `Retry-After` seconds.",
     503: "`unavailable`: wait `Retry-After` seconds and send the same request again.",
 }
 _LIMITS = {

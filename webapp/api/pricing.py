@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
@@ -14,7 +15,9 @@ from webapp import ledger
 from webapp.api.fields import Credits, ExternalId, FeatureKey, LongText, Metadata, Quantity, Request, ShortText
 from webapp.api.kept import kept
 from webapp.api.problems import invalid
-from webapp.billing.plan_of_account import plan_of
+from webapp.billing.plan_of_account import plan_of, plans_of
+from webapp.catalog.counted import is_open
+from webapp.catalog.metering import Use, lock_and_count
 from webapp.catalog.rate_book import (
     DimensionsRefused,
     QuantityOutOfBounds,
@@ -84,16 +87,27 @@ class Priced(Request):
 class Price:
     """What a request costs in credits, and by which quote of the rate card, if by any.
 
-    `relied_on` is what has to be looked at again before it is charged: None where it was read for this request.
+    `relied_on` is what has to be looked at again before it is charged: None where it was read for this request. While
+    it `is_open`, what was used before has to be counted, and `credits` is what it costs when nothing is free.
+    `settled` is the arithmetic after that.
     """
 
     credits: int
     quoted: Quote | None = None
     relied_on: ledger.Condition | None = None
+    settled: dict[str, Any] | None = None
 
     @property
     def pricing(self) -> dict[str, Any] | None:
-        return self.quoted.pricing if self.quoted else None
+        return self.settled or (self.quoted.pricing if self.quoted else None)
+
+    @property
+    def is_open(self) -> bool:
+        return is_open(self.pricing)
+
+    def settle(self, pricing: dict[str, Any]) -> "Price":
+        """The price where that is the arithmetic."""
+        return replace(self, credits=pricing["credits"], settled=pricing)
 
 
 # Of what was booked before: the idempotency key decides, whatever it would cost by now.
@@ -106,7 +120,7 @@ def kept_price_of(session: Session, *, body: Priced, account_id: int) -> Price:
     if body.feature is None or known is None:
         return price_of(session, body=body, account_id=account_id)
     price = price_by(RateBook({body.feature: known}), body=body, plan=partial(plan_of, session, account_id=account_id))
-    return replace(price, relied_on=in_force(known[0]))
+    return replace(price, relied_on=None if price.is_open else in_force(known.version, feature=body.feature))
 
 
 def price_of(session: Session, *, body: Priced, account_id: int) -> Price:
@@ -119,6 +133,20 @@ def price_of(session: Session, *, body: Priced, account_id: int) -> Price:
     if body.feature is not None and (known := book.rate_of(body.feature)) is not None:
         kept().rates.put(body.feature, known)
     return price_by(book, body=body, plan=partial(plan_of, session, account_id=account_id))
+
+
+def counted_price_of(session: Session, *, body: Priced, account_id: int, occurred_at: datetime | None = None) -> Price:
+    """Like `price_of`, and settled: where it matters, what was used before is counted, under the account's lock.
+
+    Within a database transaction, which has to be the one that charges or holds. Raises LimitReached, too.
+    """
+    price = price_of(session, body=body, account_id=account_id)
+    pricing = price.pricing
+    if pricing is None or not is_open(pricing):
+        return price
+    use = Use(account_id=account_id, pricing=pricing, occurred_at=occurred_at)
+    meter = lock_and_count(session, uses=[use], account_ids=[account_id], plans_of=plans_of)
+    return price.settle(meter.price(use))
 
 
 def price_by(book: RateBook, *, body: Priced, plan: Callable[[], str | None]) -> Price:

@@ -162,6 +162,7 @@ def _titles() -> dict[str, str]:
         "hold_closed": _("The hold has ended"),
         "exceeds_hold": _("More than is held"),
         "rate_limited": _("Too many requests"),
+        "limit_reached": _("The plan allows no more of this"),
         "internal_error": _("Internal error"),
         "unavailable": _("Not available just now"),
     }

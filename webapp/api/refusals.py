@@ -1,10 +1,15 @@
 """What the ledger refuses, as problems."""
 
+import math
+
 from flask import current_app
 from flask_babel import gettext as _
 
-from webapp import ledger
+from webapp import clock, ledger
 from webapp.api.problems import Problem, invalid
+from webapp.billing.limit_words import limit_words
+from webapp.catalog.metering import LimitReached
+from webapp.catalog.windows import window_at
 from webapp.config import Settings
 from webapp.people.suspension import AccountSuspended
 
@@ -22,6 +27,8 @@ def problem_of_refusal(refusal: ledger.LedgerRefusal) -> Problem:
         case AccountSuspended():
             detail = _("This account is suspended, so nothing can be spent from it at the moment.")
             return Problem(403, "account_suspended", detail, reason=refusal.reason)
+        case LimitReached():
+            return _limit_reached(refusal)
         case ledger.EntryNotFound():
             return entry_not_found()
         case ledger.IdempotencyKeyReused():
@@ -65,6 +72,15 @@ def _hold_ended(state: str) -> str:
     if state == "voided":
         return str(_("This hold has been voided."))
     return str(_("This hold has lapsed: its time was over."))
+
+
+def _limit_reached(refusal: LimitReached) -> Problem:
+    now = clock.now()
+    # Of usage told late the window may be over; then trying again is of use only when the plan allows more.
+    turns = refusal.resets_at if refusal.resets_at > now else window_at("hour", now, "UTC").ends_at
+    seconds = max(1, math.ceil((turns - now).total_seconds()))
+    headers = {"Retry-After": str(seconds)}
+    return Problem(429, "limit_reached", limit_words(refusal), headers=headers, **refusal.data)
 
 
 def _insufficient(*, required: int, available: int) -> Problem:

@@ -1,5 +1,6 @@
 """Spends and their refunds."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
@@ -13,9 +14,11 @@ from webapp.api.answers import EntryAnswer, entry_answer
 from webapp.api.endpoint import Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Credits, LongText, Request, Time
 from webapp.api.identifiers import find_account_id, split_entry_id
-from webapp.api.pricing import BOOKED_BEFORE, Priced, kept_price_of
+from webapp.api.pricing import BOOKED_BEFORE, Price, Priced, counted_price_of, kept_price_of
 from webapp.api.problems import Problem, invalid
 from webapp.api.suspended import unless_suspended
+from webapp.api.unit import one_transaction
+from webapp.catalog.metering import LimitReached
 
 ENDPOINTS: list[Endpoint] = []
 
@@ -51,17 +54,29 @@ class RefundRequest(Request):
 )
 def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
     """Burn credits, soonest to expire first: all that it costs or, with `partial`, what there is."""
-    body = call.body
-    account_id = find_account_id(session, external_id=body.account)
-    was_booked = partial(_key_is_used, session, account_id=account_id, key=call.idempotency_key)
+    account_id = find_account_id(session, external_id=call.body.account)
+    price = _price(session, call, account_id, partial(kept_price_of, session))
+    if not price.is_open:
+        return _spend(session, call, account_id, price)
+    with one_transaction(session) as own:
+        by_count = partial(counted_price_of, own, occurred_at=call.body.occurred_at)
+        return _spend(own, call, account_id, _price(own, call, account_id, by_count))
+
+
+def _price(session: Session, call: Call[SpendRequest], account_id: int, price_of: Callable[..., Price]) -> Price:
     try:
-        price = kept_price_of(session, body=body, account_id=account_id)
-        refuse_stale(body)
-    except Problem:
+        price = price_of(body=call.body, account_id=account_id)
+        refuse_stale(call.body)
+    except (Problem, LimitReached):
         # What was booked once is answered again, even if the feature is gone or the moment too old by now.
-        if not was_booked():
+        if not _key_is_used(session, account_id=account_id, key=call.idempotency_key):
             raise
-        price = BOOKED_BEFORE
+        return BOOKED_BEFORE
+    return price
+
+
+def _spend(session: Session, call: Call[SpendRequest], account_id: int, price: Price) -> Reply:
+    body = call.body
     spend = partial(
         ledger.spend,
         session,
@@ -83,7 +98,7 @@ def create_spend(session: Session, call: Call[SpendRequest]) -> Reply:
         session,
         account_id=account_id,
         write=lambda condition: spend(only_if=condition),
-        was_done=was_booked,
+        was_done=partial(_key_is_used, session, account_id=account_id, key=call.idempotency_key),
         relied_on=ledger.all_of(call.relied_on, price.relied_on),
     )
     answer = entry_answer(written.entry, external_id=body.account)

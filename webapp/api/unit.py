@@ -46,6 +46,20 @@ def one_snapshot() -> Iterator[Session]:
 
 
 @contextmanager
+def one_transaction(session: Session) -> Iterator[Session]:
+    """One database transaction, for what must be read under a lock before it is written; then `after_commit`.
+
+    `session` is the call's own of `one_statement`, which gives its connection back first: nobody has two.
+    """
+    session.close()
+    with Session(db.engine) as own:
+        with own.begin():
+            clock.follow(own, movable=current_app.config["SANDBOX"])
+            yield own
+        after_commit(own)
+
+
+@contextmanager
 def own_units() -> Iterator[Session]:
     """For a call that opens its units of work itself, one after the other, because it asks somebody else between."""
     yield db.session()

@@ -11,6 +11,7 @@ from webapp.api.answers import Answer, UtcTime
 from webapp.api.fields import described_as
 from webapp.api.problems import Problem, body_of
 from webapp.api.refusals import problem_of_refusal
+from webapp.catalog.metering import LimitReached
 from webapp.config import Settings
 from webapp.people.suspension import AccountSuspended
 from webapp.usage.event import STATES, UsageEvent
@@ -107,7 +108,13 @@ def event_answer(event: UsageEvent, *, external_id: str | None) -> UsageEventAns
 
 _REFUSALS: dict[str, type[ledger.LedgerRefusal]] = {
     kind.code: kind
-    for kind in (ledger.InsufficientCredits, ledger.IdempotencyKeyReused, ledger.AccountNotFound, AccountSuspended)
+    for kind in (
+        ledger.InsufficientCredits,
+        ledger.IdempotencyKeyReused,
+        ledger.AccountNotFound,
+        AccountSuspended,
+        LimitReached,
+    )
 }
 
 

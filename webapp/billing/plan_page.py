@@ -6,12 +6,15 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.billing.account_limits import AccountLimits, limits_of
 from webapp.billing.checkout import STRIPE_LOCALES
 from webapp.billing.currency import choose_currency
 from webapp.billing.holder import holder_of
+from webapp.billing.limit_words import allowance_words, ceiling_words
 from webapp.billing.plan_change import (
     NOW,
     ConfirmationNeeded,
@@ -32,8 +35,10 @@ from webapp.billing.stripe_customer import customer_id_of
 from webapp.billing.subscribing import PlanNotFound, PlanNotOnOffer, Suspended, choose_plan
 from webapp.billing.subscription import Subscription, current_subscription
 from webapp.catalog.plan import Plan
+from webapp.catalog.rate_card import Feature
 from webapp.config import Settings
 from webapp.database import unit_of_work
+from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 
 blueprint = Blueprint("plan", __name__)
@@ -122,6 +127,7 @@ def portal() -> ResponseReturnValue:
 def _page() -> str:
     settings: Settings = current_app.config["SETTINGS"]
     with unit_of_work() as session:
+        limits = limits_of(session, account_id=current_user.account_id)
         overview = plan_overview(
             session,
             account_id=current_user.account_id,
@@ -131,8 +137,21 @@ def _page() -> str:
         return render_template(
             "billing/plan/overview.html",
             o=overview,
+            limits=limits,
+            features=_names(session, limits),
+            ceiling_words=ceiling_words,
+            allowance_words=allowance_words,
             customer=customer_id_of(session, account_id=current_user.account_id, mode=mode()) is not None,
         )
+
+
+def _names(session: Session, limits: AccountLimits) -> dict[str, str]:
+    """What the features that are limited or free are called."""
+    keys = {one.feature for one in (*limits.ceilings, *limits.allowances)}
+    if not keys:
+        return {}
+    rows = session.execute(select(Feature.key, Feature.name).where(Feature.key.in_(keys)))
+    return {key: translate("feature", key, name) for key, name in rows}
 
 
 def _preview(code: str, *, problem: str = "", confirm_url: str = "", status: int = 200) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ from typing import Any
 MOST_CREDITS = 10**15
 MODELS = ("flat", "per_unit", "graduated", "volume", "package", "dimensions")
 ROUNDINGS = ("up", "half_up")
+FREE_PERS = ("day", "month")
 
 Line = dict[str, Any]
 
@@ -34,6 +35,14 @@ class DimensionRate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """The first `quantity` units of each `per`, a calendar day or month of the account's time zone, cost nothing."""
+
+    quantity: int
+    per: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """What the price is instead where each dimension of `when` has that value, such as model: large, or plan: pro."""
 
@@ -48,8 +57,9 @@ class Pricing:
     `flat`: `credits`, whatever the quantity. `per_unit`: `credits` for each `unit_size` units. `graduated`: each unit
     at the price of the tier that it lies in. `volume`: all units at the price of the tier that the quantity lies in.
     `package`: `credits` for each started `unit_size` units. `dimensions`: what was measured, each at its rate, added
-    up; the quantity is 1. `rounding` is up or half_up, and no charge is below `minimum`. The first of the `variants`
-    that applies stands in for all of that.
+    up; the quantity is 1. `rounding` is up or half_up, and no charge is below `minimum`. What is left of the allowance
+    `free` costs nothing, and the rest what it would cost by itself. The first of the `variants` that applies stands in
+    for all of that.
     """
 
     model: str
@@ -59,13 +69,14 @@ class Pricing:
     minimum: int = 1
     tiers: tuple[Tier, ...] = ()
     rates: tuple[DimensionRate, ...] = ()
+    free: Allowance | None = None
     variants: tuple[Variant, ...] = ()
 
     @property
     def credits_per_unit(self) -> int | None:
         """What each unit costs, where that is all there is to say; else None."""
-        plain = self.model == "per_unit" and self.unit_size == 1 and self.minimum <= self.credits and not self.variants
-        return self.credits if plain else None
+        plain = self.model == "per_unit" and self.unit_size == 1 and self.minimum <= self.credits
+        return self.credits if plain and not self.variants and self.free is None else None
 
     @property
     def measured(self) -> frozenset[str]:
@@ -81,11 +92,23 @@ class Pricing:
         """The variant that applies to what was chosen; None for none."""
         return next((one for one in self.variants if all(chosen.get(name) == value for name, value in one.when)), None)
 
-    def lines(self, quantity: int, measured: Mapping[str, int] | None = None) -> list[Line]:
+    def lines(
+        self, quantity: int, measured: Mapping[str, int] | None = None, *, free_left: int = 0, used: int = 0
+    ) -> list[Line]:
         """The arithmetic of a charge for `quantity` units, from 1; the lines' `credits` add up to what it costs.
 
-        `measured` is how much there was of each dimension; variants are for the caller to choose.
+        `measured` is how much there was of each dimension; variants are for the caller to choose. `free_left` units
+        are left of the allowance, of which `used` were used before.
         """
+        if self.free is not None and (free := min(free_left, quantity)):
+            line: Line = {
+                "quantity": free,
+                "free": self.free.quantity,
+                "per": self.free.per,
+                "used": used,
+                "credits": 0,
+            }
+            return [line, *self.lines(quantity - free, measured)] if quantity > free else [line]
         if self.rates:
             return _round_lines(self, _measured(self, measured or {}))
         return _round_lines(self, _SHARES[self.model](self, quantity))

@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webapp.catalog.pricing import MODELS, MOST_CREDITS, ROUNDINGS, DimensionRate, Pricing, Tier, Variant
+from webapp.catalog.pricing import (
+    FREE_PERS,
+    MODELS,
+    MOST_CREDITS,
+    ROUNDINGS,
+    Allowance,
+    DimensionRate,
+    Pricing,
+    Tier,
+    Variant,
+)
 
 MOST_TIERS = 100
 MOST_VARIANTS = 100
@@ -44,7 +54,8 @@ def pricing_from(terms: Mapping[str, Any]) -> Pricing:
         )
         for one in terms.get("variants", ())
     )
-    return Pricing(**{**terms, "tiers": tiers, "rates": rates, "variants": variants})
+    free = Allowance(**terms["free"]) if "free" in terms else None
+    return Pricing(**{**terms, "tiers": tiers, "rates": rates, "free": free, "variants": variants})
 
 
 def terms_of(pricing: Pricing) -> dict[str, Any]:
@@ -65,6 +76,8 @@ def terms_of(pricing: Pricing) -> dict[str, Any]:
         terms |= {"unit_size": pricing.unit_size, "rounding": pricing.rounding}
     if pricing.minimum > 1:
         terms["minimum"] = pricing.minimum
+    if pricing.free is not None:
+        terms["free"] = {"quantity": pricing.free.quantity, "per": pricing.free.per}
     if pricing.variants:
         terms["variants"] = [{"when": dict(one.when), **terms_of(one.pricing)} for one in pricing.variants]
     return terms
@@ -97,7 +110,7 @@ def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
     findings = [
         Finding(where=f"{where}.{word}", says=f"means nothing where the model is {model}")
         for word in raw
-        if word not in words and word != "model"
+        if word not in words and word not in ("model", "free")
     ]
     numbers = {
         word: _number(
@@ -109,11 +122,28 @@ def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
     rounding = _rounding(raw, where, findings) if "rounding" in words else "up"
     tiers = _tiers(raw.get("tiers"), f"{where}.tiers", findings) if "tiers" in words else ()
     rates = _rates(raw, where, findings) if "rates" in words else ()
+    free = _allowance(raw["free"], f"{where}.free", findings) if "free" in raw else None
     if findings:
         return findings
     given: dict[str, Any] = {word: number for word, number in numbers.items() if number is not None}
-    pricing = Pricing(model=model, rounding=rounding, tiers=tiers, rates=rates, **given)
+    pricing = Pricing(model=model, rounding=rounding, tiers=tiers, rates=rates, free=free, **given)
     return _unreachable(pricing, where) or pricing
+
+
+def _allowance(raw: Any, where: str, findings: list[Finding]) -> Allowance | None:
+    if not isinstance(raw, dict):
+        findings.append(Finding(where=where, says='must be a table, such as { quantity = 100, per = "month" }'))
+        return None
+    findings += [
+        Finding(where=f"{where}.{word}", says="means nothing in an allowance")
+        for word in raw
+        if word not in ("quantity", "per")
+    ]
+    quantity, per = _number(raw, "quantity", where, findings, required=True), raw.get("per")
+    if not isinstance(per, str) or per not in FREE_PERS:
+        findings.append(Finding(where=f"{where}.per", says=f"must be one of {', '.join(FREE_PERS)}"))
+        return None
+    return None if quantity is None else Allowance(quantity=quantity, per=per)
 
 
 def _number(raw: Mapping[str, Any], word: str, where: str, findings: list[Finding], *, required: bool) -> int | None:

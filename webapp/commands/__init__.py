@@ -16,6 +16,7 @@ from webapp.commands import (
     maintenance,
     people,
     plan,
+    plan_limits,
     purchase,
     rate_card,
     sandbox,
@@ -41,6 +42,9 @@ def register(app: Flask) -> None:
     app.cli.add_command(stripe.stripe_group)
     app.cli.add_command(purchase.purchase_group)
     app.cli.add_command(plan.plan_group)
+    plan.plan_group.add_command(plan_limits.limit_command)
+    plan.plan_group.add_command(plan_limits.limits_command)
+    plan.plan_group.add_command(plan_limits.unlimit_command)
     app.cli.add_command(rate_card.rate_card_group)
     app.cli.add_command(campaign.campaign_group)
     app.cli.add_command(unlock.unlock_group)

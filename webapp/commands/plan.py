@@ -21,7 +21,7 @@ from webapp.database import unit_of_work
 
 ACTOR = "admin:cli"
 
-plan_group = AppGroup("plan", help="Payments for plans: what a refund would do, and refunds.")
+plan_group = AppGroup("plan", help="Plans: how much of a feature one allows, and refunds of what was paid for one.")
 
 
 @plan_group.command("quote")

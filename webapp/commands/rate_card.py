@@ -1,5 +1,6 @@
 """`flask rate-card …`: what features cost, drafted in a file and published as a version that never changes."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp import clock
+from webapp.billing.price_preview import preview_prices
 from webapp.catalog.rate_card import Feature
 from webapp.catalog.rate_card_file import (
     CardRefused,
@@ -29,6 +31,7 @@ from webapp.catalog.rate_card_versions import (
     publish_card,
 )
 from webapp.commands.api_key import Expiry
+from webapp.commands.duration import DURATION
 from webapp.database import unit_of_work
 
 rate_card_group = AppGroup("rate-card", help="What features cost in credits, as versions that never change.")
@@ -65,6 +68,49 @@ def diff(file: Path, version: int | None) -> None:
         number = _in_force(session) if version is None else version
         changes = changes_between(_prices(session, number), _draft(session, file))
     _show(changes, version=number)
+
+
+@rate_card_group.command("preview")
+@click.argument("file", type=FILE)
+@click.option("--since", type=DURATION, default="30d", show_default=True, help="How far to look back: 12h, 90d.")
+@click.option("--accounts", type=click.IntRange(0, 1000), default=10, show_default=True, help="How many to list.")
+def preview(file: Path, since: timedelta, accounts: int) -> None:
+    """Say what was used lately would have cost under a draft, by feature and by account. Changes nothing."""
+    with unit_of_work() as session:
+        prices = _draft(session, file)
+        now = clock.now()
+        found = preview_prices(session, prices=prices, since=now - since, until=now, most_accounts=accounts)
+    if not found.features:
+        click.echo("Nothing was used in that time.")
+        return
+    rows = [(one.feature, f"{one.uses:,}", *_figures(one.before, one.after)) for one in found.features]
+    both = (sum(one.before for one in found.features), sum(one.after for one in found.features))
+    uses = sum(one.uses for one in found.features)
+    _table([("feature", "uses", "charged", "draft", "difference"), *rows, ("all", f"{uses:,}", *_figures(*both))])
+    for one in found.features:
+        if one.refused:
+            click.echo(
+                f"{one.feature}: {one.refused:,} more uses would have been refused; the draft has no price for them."
+            )
+        if one.by_amount:
+            click.echo(
+                f"{one.feature}: {one.by_amount:,} more uses cost what the product said, whatever the rate card."
+            )
+    if found.accounts:
+        click.echo("\nMost affected:")
+        _table([(one.external_id, *_figures(one.before, one.after)) for one in found.accounts])
+
+
+def _figures(before: int, after: int) -> tuple[str, str, str]:
+    share = f" ({100 * (after - before) / before:+.1f} %)" if before else ""
+    return f"{before:,}", f"{after:,}", f"{after - before:+,}{share}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for first, *rest in rows:
+        figures = [figure.rjust(width) for figure, width in zip(rest, widths[1:], strict=True)]
+        click.echo("  ".join([first.ljust(widths[0]), *figures]).rstrip())
 
 
 @rate_card_group.command("publish")

@@ -23,7 +23,17 @@ def note_of(line: Mapping[str, Any]) -> str:
         return ngettext(
             "up to the minimum of %(number)s credit", "up to the minimum of %(number)s credits", minimum, **words
         )
+    free = whole(line, "free")
+    if free is not None:
+        return ", ".join(note for note in (_free(line, free), _choice(line)) if note)
     return ", ".join(note for note in (_dimension(line), _units(line), _rounding(line), _choice(line)) if note)
+
+
+def _free(line: Mapping[str, Any], free: int) -> str:
+    words = {"free": credits_number(free), "used": credits_number(whole(line, "used") or 0)}
+    if line.get("per") == "day":
+        return _("of %(free)s free each day, %(used)s used before", **words)
+    return _("of %(free)s free each month, %(used)s used before", **words)
 
 
 def _dimension(line: Mapping[str, Any]) -> str:

@@ -8,10 +8,14 @@ from flask import abort, current_app, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.billing.plan_of_account import plan_of
+from webapp.billing.limit_words import limit_words
+from webapp.billing.plan_of_account import plan_of, plans_of
+from webapp.catalog.counted import is_open
+from webapp.catalog.metering import LimitReached, Use, lock_and_count
 from webapp.catalog.rate_book import DimensionsRefused, QuantityOutOfBounds, Quote, UnknownFeature, quote
 from webapp.catalog.rate_card import RatedFeature, list_features
 from webapp.credits.cost import Cost, cost_before
@@ -49,8 +53,8 @@ def show_playground() -> ResponseReturnValue:
 def spend_on_feature() -> ResponseReturnValue:
     """The credits are spent, once however often this very form is sent; then 303 to the page that says so.
 
-    422 with the reason when the choice means nothing or the credits don't suffice, 403 for a suspended account;
-    nothing was written then.
+    422 with the reason when the choice means nothing or the credits don't suffice, 403 for a suspended account, 429
+    beyond what the plan allows; nothing was written then.
     """
     _only_in_sandbox()
     form = request.form.to_dict()
@@ -65,6 +69,8 @@ def spend_on_feature() -> ResponseReturnValue:
             written = _spend(session, feature=form.get("feature", ""), quantity=quantity, key=key)
     except (UnknownFeature, DimensionsRefused, QuantityOutOfBounds, ledger.InsufficientCredits):
         return _page(form=form, key=secrets.token_urlsafe(16)), 422
+    except LimitReached as reached:
+        return _page(form=form, key=secrets.token_urlsafe(16), refused=limit_words(reached)), 429
     except ledger.IdempotencyKeyReused:
         changed = _("This form was already used for something else. Send it once more.")
         return _page(form=form, key=secrets.token_urlsafe(16), refused=changed), 422
@@ -78,18 +84,31 @@ def spend_on_feature() -> ResponseReturnValue:
 
 def _spend(session: Session, *, feature: str, quantity: int, key: str) -> ledger.Written:
     cost = _cost(session, feature=feature, quantity=quantity)
+    pricing, name = cost.pricing, f"playground:{key}"
+    if is_open(pricing):
+        use = Use(account_id=current_user.account_id, pricing=pricing)
+        meter = lock_and_count(session, uses=[use], account_ids=[use.account_id], plans_of=plans_of)
+        if not _is_spent(session, name):  # what this form has done before is answered again
+            pricing = meter.price(use)
     return ledger.spend(
         session,
         account_id=current_user.account_id,
-        amount=cost.credits,
-        idempotency_key=f"playground:{key}",
+        amount=pricing["credits"],
+        idempotency_key=name,
         actor=current_user.actor,
         feature=cost.feature,
         quantity=cost.quantity,
-        pricing=cost.pricing,
+        pricing=pricing,
         request=["playground", feature, quantity],
         only_if=not_suspended(current_user.account_id),
     )
+
+
+_SPENT = text("SELECT FROM ledger.entries_v WHERE account_id = :account_id AND idempotency_key = :key")
+
+
+def _is_spent(session: Session, name: str) -> bool:
+    return session.execute(_SPENT, {"account_id": current_user.account_id, "key": name}).first() is not None
 
 
 def _cost(session: Session, *, feature: str, quantity: int) -> Quote:

@@ -135,6 +135,8 @@ def _purchase_number(entry: Entry, draws: list[ledger.Draw]) -> str | None:
 def _question(entry: Entry) -> str:
     number = abs(entry.amount)
     words = {"number": credits_number(number)}
+    if entry.kind == "spend" and number == 0:
+        return _("Why did this cost nothing?")
     if entry.kind == "spend":
         return ngettext(
             "Why was I charged %(number)s credit?", "Why was I charged %(number)s credits?", number, **words

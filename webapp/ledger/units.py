@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-
 _LOCK = text("SELECT account_id, time_zone, moment FROM ledger.lock_accounts(CAST(:account_ids AS bigint[]))")
 _USED = text(
     "SELECT ledger.units_used(w.account_id, w.feature, w.since, w.until, w.most) AS used"

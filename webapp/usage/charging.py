@@ -11,6 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
+from webapp.catalog.counted import is_open
+from webapp.catalog.counted_spends import spend_many_counted
+from webapp.catalog.metering import LimitReached, PlansOf
 from webapp.database import sqlstate
 from webapp.people.suspension import AccountSuspended, suspended_among
 from webapp.usage.event import CHARGED, PARKED, REJECTED
@@ -48,10 +51,12 @@ _SETTLE = text(
     """
     UPDATE usage_events e
     SET state = s.state, seq = s.seq, replayed = s.replayed, refusal = CAST(s.refusal AS jsonb), since = :now,
+        amount = coalesce(s.amount, e.amount),
         tried_version = CASE s.state WHEN 'parked' THEN (
             SELECT a.version FROM ledger.accounts_v a WHERE a.account_id = e.account_id) END
     FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:seqs AS bigint[]),
-                CAST(:replays AS boolean[]), CAST(:refusals AS text[])) s (id, state, seq, replayed, refusal)
+                CAST(:replays AS boolean[]), CAST(:refusals AS text[]), CAST(:amounts AS bigint[]))
+        s (id, state, seq, replayed, refusal, amount)
     WHERE e.id = s.id
     """
 )
@@ -80,12 +85,12 @@ class KeptSpend(ledger.SpendItem):
         return {**ledger.SpendItem.arguments(self), "fingerprint": self.kept_fingerprint}
 
 
-def charge_next(session: Session, *, limit: int = MOST_EVENTS) -> Counter[str] | None:
+def charge_next(session: Session, *, plans_of: PlansOf, limit: int = MOST_EVENTS) -> Counter[str] | None:
     """Some of the events that wait are charged, parked or rejected: how many of each; None when none is free.
 
     At most `limit`, the oldest of up to 16 lanes that no other worker has. The lanes stay locked until the end of the
-    database transaction, and so do the accounts, in the order of their ids. Raises ChargingFailed for what trying
-    again would not mend; nothing was written then.
+    database transaction, and so do the accounts, in the order of their ids. `plans_of` says which ceilings hold.
+    Raises ChargingFailed for what trying again would not mend; nothing was written then.
     """
     lanes = list(session.execute(_TAKE_LANES, {"lanes": min(limit, MOST_LANES)}).scalars())
     if not lanes:
@@ -95,7 +100,7 @@ def charge_next(session: Session, *, limit: int = MOST_EVENTS) -> Counter[str] |
     if not events:  # whoever had these lanes before has charged everything in them
         return Counter()
     try:
-        outcomes = _charge(session, events)
+        outcomes = _charge(session, events, plans_of)
         return _settle(session, events, outcomes)
     except Exception as error:
         if isinstance(error, DBAPIError) and sqlstate(error)[:2] not in _ABOUT_DATA:
@@ -103,11 +108,13 @@ def charge_next(session: Session, *, limit: int = MOST_EVENTS) -> Counter[str] |
         raise ChargingFailed([event["id"] for event in events]) from error
 
 
-def _charge(session: Session, events: Sequence[RowMapping]) -> list[ledger.Written | ledger.LedgerRefusal]:
+def _charge(
+    session: Session, events: Sequence[RowMapping], plans_of: PlansOf
+) -> list[ledger.Written | ledger.LedgerRefusal]:
     """What became of each event, in this order. What suspended accounts have used waits until they are resumed."""
     suspended = suspended_among(session, account_ids={event["account_id"] for event in events})
     items = [_as_spend(event) for event in events if event["account_id"] not in suspended]
-    charged = iter(ledger.spend_many(session, items=items))
+    charged = iter(spend_many_counted(session, items=items, plans_of=plans_of))
     return [suspended.get(event["account_id"]) or next(charged) for event in events]
 
 
@@ -148,6 +155,7 @@ def _settle(
             "seqs": [one and one.entry.seq for one in written],
             "replays": [one and one.replayed for one in written],
             "refusals": [_refusal(outcome) for outcome in outcomes],
+            "amounts": [_cost(event, outcome) for event, outcome in zip(events, outcomes, strict=True)],
             "now": clock.now(),
         },
     )
@@ -157,7 +165,15 @@ def _settle(
 def _state(outcome: ledger.Written | ledger.LedgerRefusal) -> str:
     if isinstance(outcome, ledger.Written):
         return CHARGED
-    return PARKED if isinstance(outcome, ledger.InsufficientCredits | AccountSuspended) else REJECTED
+    return PARKED if isinstance(outcome, ledger.InsufficientCredits | AccountSuspended | LimitReached) else REJECTED
+
+
+def _cost(event: RowMapping, outcome: ledger.Written | ledger.LedgerRefusal) -> int | None:
+    """What it came to, where that was not known on arrival."""
+    if not (is_open(event["pricing"]) and isinstance(outcome, ledger.Written)):
+        return None
+    cost = (outcome.entry.pricing or {}).get("credits")
+    return cost if type(cost) is int else None
 
 
 def _refusal(outcome: ledger.Written | ledger.LedgerRefusal) -> str | None:

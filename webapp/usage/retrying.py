@@ -20,8 +20,10 @@ _RETRY = text(
     WITH due AS (
         SELECT e.id FROM usage_events e JOIN ledger.accounts_v a ON a.account_id = e.account_id
         WHERE e.state = 'parked' AND e.tried_version IS NOT NULL AND e.accepted_at > :oldest
-          AND (a.version <> e.tried_version OR e.since < :anyway)
-          AND (a.balance - a.held + a.overdraft_limit >= e.amount OR e.partial)
+          AND (e.refusal ->> 'code' <> 'limit_reached' AND a.version <> e.tried_version OR e.since < :anyway)
+          AND (a.balance - a.held + a.overdraft_limit
+               >= coalesce((e.refusal #>> '{data,required}')::bigint, e.amount)
+               OR e.partial OR e.refusal ->> 'code' = 'limit_reached')
           AND NOT EXISTS (SELECT FROM suspensions s WHERE s.account_id = e.account_id AND s.ended_at IS NULL)
         ORDER BY e.id LIMIT :limit FOR UPDATE OF e SKIP LOCKED)
     UPDATE usage_events e SET state = 'pending', since = :now FROM due WHERE e.id = due.id
@@ -32,7 +34,8 @@ _RETRY = text(
 def retry_payable(session: Session, *, limit: int) -> int:
     """Parked events whose account has changed since, and may have enough by now, are pending again; returns how many.
 
-    They keep their place: older ones are charged first. At most `limit`, and none that came more than 30 days ago.
+    They keep their place: older ones are charged first. What a plan's ceiling has refused is tried each hour, for the
+    plan or its ceiling may be another. At most `limit`, and none that came more than 30 days ago.
     """
     now = clock.now()
     moments = {"now": now, "oldest": now - RETRY_FOR, "anyway": now - RETRY_ANYWAY_AFTER}
