@@ -15,7 +15,7 @@ from webapp.styleguide.tokens import colours, lengths
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 TOKENS = TEMPLATES.parent / "static" / "css" / "tokens.css"
 # What is no component of its own: words, the mark of the brand, times, and what the log-in page alone shows.
-ELSEWHERE = {"rate", "logo", "when", "poster", "cost"}
+ELSEWHERE = {"rate", "logo", "when", "poster"}
 
 
 @pytest.fixture(scope="module")

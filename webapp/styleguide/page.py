@@ -62,6 +62,11 @@ EXAMPLES = (
         note="A cost cut to length; a year of grants, against the most generous plan.",
     ),
     Example(
+        name="cost",
+        title="Cost before an action",
+        note="What is left after it, a warning over half, a way to what is missing.",
+    ),
+    Example(
         name="tally",
         title="Tally",
         note="Segments in the order of spending, strongest first; held credits are hatched.",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from webapp.credits.cost import Cost
 from webapp.credits.stick import Mark, Piece, Segment, Stick, lay
 
 NOW = datetime(2027, 2, 10, 9, 30, tzinfo=UTC)
@@ -66,6 +67,9 @@ class Samples:
     bars: list[tuple[int, int]]
     labels: list[tuple[int, str]]
     errors: dict[str, str]
+    affordable: Cost
+    dear: Cost
+    missing: Cost
 
 
 def samples() -> Samples:
@@ -93,6 +97,9 @@ def samples() -> Samples:
         bars=list(enumerate(_BARS)),
         labels=[(place, f"{first + timedelta(days=place):%d %b}") for place in (0, 14, 29)],
         errors={"example-amount": "The amount is more than the grant has left", "example-reason": "Say why"},
+        affordable=Cost(credits=140, available=2480),
+        dear=Cost(credits=1400, available=2480),
+        missing=Cost(credits=2640, available=2480),
     )
 
 
