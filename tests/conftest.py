@@ -16,8 +16,9 @@ fresh_database      Like `servers`, on a database of this one test: migrated, an
                     flushed first. `fresh_app` is an application on it.
 instance (session)  The whole of Tallystick running as `make run` starts it, on servers of its own: .base_url,
                     .sandbox_url, .data_dir, .pid_of("worker"), .output (tests/instance.py). Don't kill it:
-                    `new_instance(NAME="value")` makes one of your own for that.
+                    `new_instance(NAME="value")` makes one of your own for that, from nothing unless `grown`.
 forks (session)     Starts processes of the application's, and of tests', that need not import it (tests/forks.py).
+grow (session)      Puts a migrated cluster into a data directory: its first start is the second one.
 chromium            Path of a Chromium. Skips where there is none; with CI=true that fails.
 make_app (session)  `make_app(servers, NAME="value")` makes any other application.
 costly_passwords    Passwords are hashed as for people. Without it hashing costs nothing: a thousand people sign up
@@ -30,80 +31,60 @@ database and its own numbered Redis database.
 Servers of yours instead: TEST_DATABASE_SUPERUSER_URL (may create databases and roles) and TEST_REDIS_URL.
 """
 
+import fcntl
 import os
 import shutil
-import tempfile
+import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psutil
 import psycopg
 import pytest
 import redis as redis_py
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from psycopg import sql
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.orm import Session
 
 from tests.forks import Forks
 from tests.instance import Instance
-from webapp.embedded import servers as embedded
-
-TEMPLATE = "tallystick_template"
-# Tests kill processes, never the machine: what fsync protects from cannot happen to them.
-SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400", "max_wal_size": "512MB"}
-# Where files cost least: several hundred databases are made, each of several hundred files.
-MEMORY = Path("/dev/shm")
-MEMORY_BYTES_NEEDED = 4 * 1024**3
+from tests.servers import SERVER_SETTINGS as SERVER_SETTINGS
+from tests.servers import TestServers, copy_template, drop_database, grow_cluster, start_once, stop, with_database
+from webapp.embedded import places
 
 _numbers = count(1)
-_running: embedded.Servers | None = None
 
 
-@dataclass(frozen=True)
-class TestServers:
-    """Where the servers of a test are."""
-
-    __test__ = False
-
-    superuser_url: str
-    redis_url: str
-    database: str
-    data_dir: Path
-
-    @property
-    def owner_url(self) -> str:
-        return self.url_of(embedded.OWNER_ROLE)
-
-    @property
-    def database_url(self) -> str:
-        return self.url_of(embedded.APP_ROLE)
-
-    def url_of(self, role: str) -> str:
-        return _with_role(self.superuser_url, role)
-
-
-# ---------------------------------------------------------------- servers, once for all workers
+# ---------------------------------------------------------------- the run
 
 
 def pytest_configure_node(node: Any) -> None:
     """The controller of `pytest -n` starts the servers and tells each worker where they are."""
-    maintenance_url, redis_url, data_dir = _start_once()
+    maintenance_url, redis_url, data_dir = start_once()
     node.workerinput["servers"] = (maintenance_url, redis_url, str(data_dir))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests run only when `-m` asks for them."""
+    """Long tests run only when `-m` asks for them, and those that wait for others' processes begin first."""
+    items.sort(key=_place_in_run)
     if "nightly" in (config.option.markexpr or ""):
         return
     long = [item for item in items if item.get_closest_marker("nightly")]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
+
+
+# Where a single test takes half a minute, or an instance of Tallystick must start: not at the end of the run, when
+# other processors would have nothing to do. `pytest -n` deals in neighbours, so each such fixture is made once.
+BEGIN_FIRST = ("tests/test_types.py", "tests/browser/", "tests/docs/test_integrator.py", "tests/embedded/")
+
+
+def _place_in_run(item: pytest.Item) -> int:
+    names = [place for place, start in enumerate(BEGIN_FIRST) if item.nodeid.startswith(start)]
+    return names[0] if names else len(BEGIN_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -115,82 +96,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure() -> None:
-    global _running
-    if _running is not None:
-        _running.stop()
-        shutil.rmtree(_running.data_dir, ignore_errors=True)
-        _running = None
-
-
-def _start_once() -> tuple[str, str, Path]:
-    """Maintenance URL of a PostgreSQL with a migrated template, URL of a Redis, a folder; started once."""
-    global _running
-    given_database = os.environ.get("TEST_DATABASE_SUPERUSER_URL")
-    given_redis = os.environ.get("TEST_REDIS_URL")
-    if _running is None:
-        _remove_leftovers()
-        folder = _roots()[-1] / f"tallystick-test-{os.getpid()}"
-        _running = embedded.ensure_servers(
-            folder, database=not given_database, redis=not given_redis, settings=SERVER_SETTINGS
-        )
-        maintenance_url = given_database or _running.url_of(role="postgres", database="postgres")
-        _make_template(maintenance_url)
-    maintenance_url = given_database or _running.url_of(role="postgres", database="postgres")
-    return maintenance_url, given_redis or _running.redis_url, _running.data_dir
-
-
-def _roots() -> list[Path]:
-    """Where folders of test runs are; the last one is where this run makes its own."""
-    roots = [Path(tempfile.gettempdir())]
-    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_NEEDED:
-        roots.append(MEMORY)
-    return roots
-
-
-def _remove_leftovers() -> None:
-    """Remove folders of test runs that were killed, ours alone."""
-    for folder in (folder for root in _roots() for folder in root.glob("tallystick-test-*")):
-        pid = folder.name.rpartition("-")[2]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.geteuid():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_template(maintenance_url: str) -> None:
-    from webapp.database import upgrade
-
-    _drop_database(maintenance_url, TEMPLATE)
-    embedded.create_roles_and_database(superuser_url=maintenance_url, database=TEMPLATE)
-    in_template = _with_database(maintenance_url, TEMPLATE)
-    upgrade(
-        owner_url=_with_role(in_template, embedded.OWNER_ROLE),
-        database_url=_with_role(in_template, embedded.APP_ROLE),
-        sandbox=True,
-    )
-
-
-def _copy_template(maintenance_url: str, name: str) -> None:
-    _drop_database(maintenance_url, name)
-    with psycopg.connect(maintenance_url, autocommit=True) as connection:
-        connection.execute(
-            # Copying files costs a third of what the default does, which writes each page into the log.
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(embedded.OWNER_ROLE)
-            )
-        )
-
-
-def _drop_database(maintenance_url: str, name: str) -> None:
-    with psycopg.connect(maintenance_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _with_database(url: str, database: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
-
-
-def _with_role(url: str, role: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=role + "@" + parts.netloc.rpartition("@")[2]))
+    stop()
 
 
 # ---------------------------------------------------------------- fixtures
@@ -217,6 +123,16 @@ def costly_hasher() -> Iterator[PasswordHasher]:
         yield costly
 
 
+@pytest.fixture(scope="session", autouse=True)
+def impatient_sdk() -> Iterator[None]:
+    """Stripe's SDK asks again at once, where it would wait for a second in all."""
+    import stripe
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+        yield
+
+
 @pytest.fixture
 def costly_passwords(costly_hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[PasswordHasher]:
     """Passwords cost in this test what they cost people."""
@@ -233,7 +149,7 @@ def server_addresses(request: pytest.FixtureRequest) -> tuple[str, str, Path]:
     """Maintenance URL, Redis URL of this worker, and a folder for this worker."""
     worker: str = getattr(request.config, "workerinput", {}).get("workerid", "main")
     given = getattr(request.config, "workerinput", {}).get("servers")
-    maintenance_url, redis_url, data_dir = given if given is not None else _start_once()
+    maintenance_url, redis_url, data_dir = given if given is not None else start_once()
     if worker != "main":
         redis_url = redis_url.replace("db=0", f"db={1 + int(worker.removeprefix('gw')) % 15}")
     folder = Path(data_dir) / "workers" / worker
@@ -254,16 +170,16 @@ def fresh_database(server_addresses: tuple[str, str, Path]) -> Iterator[TestServ
     with redis_py.Redis.from_url(fresh.redis_url) as client:
         client.flushdb()
     yield fresh
-    _drop_database(server_addresses[0], fresh.database)
+    drop_database(server_addresses[0], fresh.database)
 
 
 def _new_database(addresses: tuple[str, str, Path]) -> TestServers:
     maintenance_url, redis_url, folder = addresses
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _copy_template(maintenance_url, name)
+    copy_template(maintenance_url, name)
     data_dir = folder / name
     data_dir.mkdir()
-    return TestServers(_with_database(maintenance_url, name), redis_url, name, data_dir)
+    return TestServers(with_database(maintenance_url, name), redis_url, name, data_dir)
 
 
 def settings_for(servers: TestServers, **environment: str) -> Any:
@@ -286,6 +202,19 @@ def settings(servers: TestServers) -> Any:
     return settings_for(servers)
 
 
+class CompiledTemplates(BytecodeCache):
+    """Shared by all applications: a template is compiled once, and not by each of hundreds."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
 @pytest.fixture(scope="session")
 def make_app() -> Iterator[Callable[..., Flask]]:
     """Makes applications on any servers; their connections are closed at the end."""
@@ -293,10 +222,12 @@ def make_app() -> Iterator[Callable[..., Flask]]:
     from webapp.extensions import db
 
     made: list[Flask] = []
+    compiled = CompiledTemplates()
 
     def make(servers: TestServers, **environment: str) -> Flask:
         app = create_app(settings_for(servers, **environment))
         app.testing = True
+        app.jinja_env.bytecode_cache = compiled
         made.append(app)
         return app
 
@@ -324,22 +255,50 @@ def fresh_app(make_app: Callable[..., Flask], fresh_database: TestServers) -> It
 
 
 @pytest.fixture(scope="session")
-def new_instance(server_addresses: tuple[str, str, Path]) -> Iterator[Callable[..., Instance]]:
+def grow(server_addresses: tuple[str, str, Path]) -> Callable[[Path], None]:
+    """Puts the files of a cluster of this version into a data directory, as a whole Tallystick would leave them.
+
+    To make and to migrate one takes five seconds of a processor: whoever comes first does, and others copy it.
+    """
+    root = server_addresses[2].parent
+
+    def grow(data_dir: Path) -> None:
+        with (root / "grown.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (root / "grown").exists():
+                grow_cluster(root / "growing")
+                (root / "growing").rename(root / "grown")
+        data_dir.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", root / "grown" / "postgres", data_dir / "postgres"], check=True)
+        places.open_way_to(data_dir / "postgres", user=places.choose_server_user())
+
+    return grow
+
+
+@pytest.fixture(scope="session")
+def new_instance(
+    server_addresses: tuple[str, str, Path], grow: Callable[[Path], None]
+) -> Iterator[Callable[..., Instance]]:
+    """Makes instances; those that are `grown` find a cluster of this version, where others make and migrate one."""
     made: list[Instance] = []
 
-    def make(data_dir: Path | None = None, **environment: str) -> Instance:
+    def make(data_dir: Path | None = None, *, grown: bool = False, **environment: str) -> Instance:
         data_dir = data_dir or server_addresses[2] / f"instance-{next(_numbers)}"
+        if grown:
+            grow(data_dir)
         made.append(Instance(data_dir=data_dir, **environment))
         return made[-1]
 
     yield make
+    for instance in made:
+        instance.ask_to_end()
     for instance in made:
         instance.end()
 
 
 @pytest.fixture(scope="session")
 def instance(new_instance: Callable[..., Instance]) -> Instance:
-    instance = new_instance()
+    instance = new_instance(grown=True)
     instance.start_and_wait()
     instance.wait_for_banner()
     return instance

@@ -115,6 +115,11 @@ class Instance:
             assert time.monotonic() < deadline, f"not within {seconds} s:\n{self.output}"
             time.sleep(0.05)
 
+    def ask_to_end(self) -> None:
+        """Press Ctrl-C, and don't wait."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
     def end(self) -> None:
         """Make sure that nothing of it is left, whatever the test did."""
         if self.process is not None and self.process.poll() is None:

@@ -5,6 +5,7 @@ whatever order and as often as the test likes.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from webapp.database import unit_of_work
 from webapp.stripe_sandbox import create_sandbox, install
 
 
-@pytest.fixture(scope="session")
-def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
+@contextmanager
+def open_shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
+    """A shop in that database, with the shipped catalog."""
     install(servers.owner_url)
 
     def make(url: str) -> Flask:
@@ -33,6 +35,12 @@ def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
         with app.app_context(), unit_of_work() as session:
             install_shipped_catalog(session)
         yield Shop(app=app, sandbox_url=url)
+
+
+@pytest.fixture(scope="session")
+def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
+    with open_shop(servers, make_app) as shop:
+        yield shop
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
 """What was paid at Stripe has its credits here, and the other way round, even when nobody told."""
 
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from jobs.reconcile_stripe import reconcile_stripe
+from tests.billing.conftest import open_shop
 from tests.billing.shop import Buyer, Shop
 from tests.billing.test_commands import run
 from tests.billing.test_disputes import as_owner, bought
 from tests.billing.test_refunding import ask
+from tests.conftest import _new_database
 from webapp import clock
 from webapp.billing.reconcile import Line, reconcile
 from webapp.billing.refund import Refund
@@ -19,10 +24,16 @@ from webapp.database import unit_of_work
 SIGN_UP = 100
 
 
+@pytest.fixture(scope="module")
+def shop(server_addresses: tuple[str, str, Path], make_app: Callable[..., Flask]) -> Iterator[Shop]:
+    """One of these tests alone: of all that others have sold in theirs, each purchase would be asked about."""
+    with open_shop(_new_database(server_addresses), make_app) as shop:
+        yield shop
+
+
 def report(shop: Shop, *, closely: bool = True) -> list[Line]:
     with shop.app.app_context():
-        # Long enough for one test; of all that others have sold in this shop, each purchase would be asked about.
-        return list(reconcile(since=clock.now() - timedelta(seconds=20), closely=closely))
+        return list(reconcile(since=clock.now() - timedelta(minutes=1), closely=closely))
 
 
 def about(lines: list[Line], name: object) -> list[str]:

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,11 +34,10 @@ from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.validity import add_months
 from webapp.database import asks_for_repetition, sqlstate, try_again, unit_of_work
 from webapp.outbox import OutboxRow
-from webapp.people.passwords import hash_password
 from webapp.people.user import User
 
-# In parts, so that the processes of `pytest -n` share them: together 48 orders, and 208 in `make test-nightly`.
-ORDERS = 26 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 6
+# In parts, so that the processes of `pytest -n` share them: together 24 orders, and 208 in `make test-nightly`.
+ORDERS = 26 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
 YEARS = {
     # The credits of the refunded month are there yet; or they are over, and some were carried over.
     "runs-on": {"refunded": MONTHS},
@@ -63,13 +62,6 @@ def app(make_app: Callable[..., Flask], servers: Any, network: Subscriptions) ->
         install_shipped_catalog(session)
         offer(session, STUDIO)
     return app
-
-
-@pytest.fixture(autouse=True)
-def one_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody has the same one, hashed once: a hash is made to cost as much as ten events."""
-    hashed = cache(partial(hash_password, email="anybody@example.com"))
-    monkeypatch.setattr("webapp.people.sign_up.hash_password", lambda password, email: hashed(password))
 
 
 def deliver(app: Flask, chance: random.Random | None, events: list[Event], *, harder: bool = False) -> None:

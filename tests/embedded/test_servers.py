@@ -41,6 +41,12 @@ def data_dir(server_addresses: tuple[str, str, Path]) -> Iterator[Path]:
 
 
 @pytest.fixture
+def grown(data_dir: Path, grow: Callable[[Path], None]) -> None:
+    """Most need a cluster, whoever made it."""
+    grow(data_dir)
+
+
+@pytest.fixture
 def start(data_dir: Path) -> Iterator[Callable[..., Servers]]:
     started: list[Servers] = []
 
@@ -96,6 +102,7 @@ def test_both_servers_start_and_keep_their_data_over_a_stop(start):
     assert remembered(start()) == (["kept"], ["kept"])
 
 
+@pytest.mark.usefixtures("grown")
 def test_no_process_is_left_after_stop(start):
     servers = start()
     processes = [psutil.Process(pid) for pid in servers.pids()]
@@ -105,6 +112,7 @@ def test_no_process_is_left_after_stop(start):
     assert alive(family) == []
 
 
+@pytest.mark.usefixtures("grown")
 def test_running_servers_are_adopted_and_left_alone(start):
     first = start()
     second = start()
@@ -125,6 +133,7 @@ def test_two_starters_at_once_start_one_of_each(start, data_dir):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
+@pytest.mark.usefixtures("grown")
 def test_a_killed_starter_takes_its_servers_along_and_the_next_start_has_the_data(start, data_dir):
     starter, processes = start_in_another_process(data_dir)
     try:
@@ -137,6 +146,7 @@ def test_a_killed_starter_takes_its_servers_along_and_the_next_start_has_the_dat
     assert remembered(start()) == (["survives"], ["survives"])
 
 
+@pytest.mark.usefixtures("grown")
 def test_killed_servers_are_recovered(start):
     servers = start()
     remember(servers, "acknowledged")
@@ -149,6 +159,7 @@ def test_killed_servers_are_recovered(start):
     assert remembered(servers)[0] == ["acknowledged"]
 
 
+@pytest.mark.usefixtures("grown")
 def test_a_pid_file_that_names_another_program_is_no_obstacle(start, data_dir):
     start().stop()
     (data_dir / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{data_dir}/postgres\n0\n5432\n/x\n\n\n")
@@ -163,6 +174,7 @@ def test_a_cluster_that_was_half_made_is_made_again(start, data_dir):
     assert "postgres" in start(redis=False).started
 
 
+@pytest.mark.usefixtures("grown")
 def test_a_redis_whose_socket_was_swept_away_is_replaced(start, data_dir):
     starter, _ = start_in_another_process(data_dir)
     try:
@@ -181,18 +193,21 @@ def test_a_path_too_long_for_a_socket_is_fine(start, data_dir):
     assert remembered(servers) == (["far down"], ["far down"])
 
 
+@pytest.mark.usefixtures("grown")
 def test_nobody_else_can_reach_the_sockets(start, data_dir):
     start(redis=False)
     folder = places.socket_dir(data_dir=data_dir.resolve())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.usefixtures("grown")
 def test_nothing_listens_on_tcp(start):
     servers = start()
     for pid in servers.pids():
         assert [c for c in psutil.Process(pid).net_connections(kind="inet") if c.status == "LISTEN"] == []
 
 
+@pytest.mark.usefixtures("grown")
 def test_what_is_acknowledged_is_on_disk(start):
     with psycopg.connect(start(redis=False).database_url) as connection:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -205,6 +220,7 @@ def test_redis_writes_its_file_and_evicts_nothing(start):
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
+@pytest.mark.usefixtures("grown")
 def test_the_callers_postgresql_variables_mislead_nobody(start, monkeypatch):
     monkeypatch.setenv("PGPORT", "1")
     monkeypatch.setenv("PGHOST", "nowhere.invalid")
@@ -232,6 +248,7 @@ def test_a_full_disk_is_refused_before_anything_is_made(start, data_dir, monkeyp
     assert list(data_dir.iterdir()) == []
 
 
+@pytest.mark.usefixtures("grown")
 def test_data_of_another_postgresql_is_refused(start, data_dir):
     start(redis=False).stop()
     (data_dir / "postgres" / "PG_VERSION").write_text("17\n")
@@ -249,6 +266,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(start, data_dir):
         folder.unlink()
 
 
+@pytest.mark.usefixtures("grown")
 def test_what_stops_postgresql_from_starting_is_quoted(start):
     with pytest.raises(CannotStart, match="no_such_setting"):
         start(redis=False, settings={"no_such_setting": "1"})

@@ -15,18 +15,17 @@ from tests.jobs.works import Gate, Works
 from tests.stripe_sandbox.conftest import serve
 from webapp import clock
 from webapp.catalog.install import install_shipped_catalog
-from webapp.database import unit_of_work, upgrade
+from webapp.database import unit_of_work
 from webapp.embedded.servers import Servers, ensure_servers
-from webapp.stripe_sandbox import create_sandbox, install
+from webapp.stripe_sandbox import create_sandbox
 
 
 @pytest.fixture(scope="module")
-def private_servers() -> Iterator[Servers]:
+def private_servers(grow: Callable[[Path], None]) -> Iterator[Servers]:
     """PostgreSQL and Redis that no other test uses."""
     folder = Path(tempfile.mkdtemp(prefix="tallystick-works-"))
+    grow(folder)
     with ensure_servers(folder, settings=SERVER_SETTINGS) as servers:
-        upgrade(owner_url=servers.owner_url, database_url=servers.database_url, sandbox=True)
-        install(servers.owner_url)
         yield servers
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -18,7 +18,7 @@ from webapp.database import sqlalchemy_url
 
 # Tests time their steps themselves; a slow machine is no reason to fail.
 common = settings(deadline=None, suppress_health_check=list(HealthCheck))
-settings.register_profile("test", common, max_examples=80, stateful_step_count=25)
+settings.register_profile("test", common, max_examples=50, stateful_step_count=25)
 settings.register_profile("nightly", common, max_examples=2_000, stateful_step_count=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.database import sqlalchemy_url, upgrade
+from webapp.database import sqlalchemy_url
 from webapp.embedded.servers import Servers, ensure_servers
 from webapp.ledger.verify import verify
 
@@ -31,11 +31,11 @@ HOLDS = "SELECT account_id, number, idempotency_key, state, closing_key FROM led
 
 
 @pytest.fixture
-def servers() -> Iterator[Servers]:
+def servers(grow: Callable[[Path], None]) -> Iterator[Servers]:
     """A PostgreSQL that nobody else uses, as durable as in production."""
     folder = Path(tempfile.mkdtemp(prefix="tallystick-crash-"))
+    grow(folder)
     with ensure_servers(folder, redis=False) as servers:
-        upgrade(owner_url=servers.owner_url, database_url=servers.database_url, sandbox=True)
         yield servers
     shutil.rmtree(folder, ignore_errors=True)
 
