@@ -226,6 +226,9 @@ def test_only_the_buyer_sees_the_outcome(shop: Shop, buyer: Buyer) -> None:
     somebody = shop.new_buyer()
     assert somebody.come_back(purchase).status_code == 404
     assert somebody.browser.get(f"/checkout/cancelled/{purchase.id}").status_code == 404
+    assert somebody.browser.get(f"/purchases/{purchase.id}").status_code == 404
+    own = buyer.browser.get(f"/purchases/{purchase.id}")
+    assert (own.status_code, own.location) == (303, f"/checkout/return?session_id={purchase.stripe_session_id}")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """The prices, for everybody, in every language and currency."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import event
 
 from tests.billing.shop import Buyer, Shop
 from tests.people.browser import Browser
+from webapp.catalog.package import Package, PackagePrice
+from webapp.catalog.plan import Plan, PlanPrice
+from webapp.database import unit_of_work
 from webapp.extensions import db
 
 
@@ -103,3 +107,70 @@ def test_the_page_costs_a_bounded_number_of_statements(shop: Shop, stranger: Bro
     finally:
         event.remove(engine, "before_cursor_execute", count)
     assert len(statements) <= 8, statements
+
+
+def test_strangers_on_the_front_page_are_told_what_credits_are(stranger: Browser, buyer: Buyer) -> None:
+    page = stranger.get("/").text
+    assert 'id="how"' in page
+    assert 'href="/sign-up"' in page
+    assert "You start with 100 credits." in page
+    assert page.index('id="how"') < page.index('id="packages"')
+    for other in (stranger.get("/pricing").text, buyer.browser.get("/").text):
+        assert 'id="how"' not in other
+
+
+def test_ones_own_plan_is_marked_and_not_offered_again(buyer: Buyer) -> None:
+    buyer.browser.post("/plans/free/subscribe", form="/plans/free/subscribe")
+    page = buyer.browser.get("/pricing").text
+    assert 'data-mine="free"' in page
+    assert "/plans/free/subscribe" not in page
+    assert "/plans/pro/subscribe" in page
+
+
+@pytest.fixture
+def odd_offers(shop: Shop) -> Iterator[None]:
+    """A package in euros alone, and a plan whose credits stay and pay for two features only; for one test."""
+    with shop.app.app_context(), unit_of_work() as session:
+        session.add(
+            Package(
+                code="euros-only",
+                name="Euros only",
+                description="",
+                credits=700,
+                position=90,
+                active=True,
+                popular=False,
+                who_may_buy="everyone",
+                prices=[PackagePrice(currency="EUR", price_minor=1100)],
+            )
+        )
+        terms = {"billed": "monthly", "expiry": "never", "features": ["image", "export"], "position": 90}
+        session.add(
+            Plan(
+                code="painter",
+                name="Painter",
+                description="",
+                credits_per_month=50,
+                rollover_cap=0,
+                active=True,
+                prices=[PlanPrice(currency="EUR", price_minor=500)],
+                **terms,
+            )
+        )
+    yield
+    with shop.app.app_context(), unit_of_work() as session:
+        session.get_one(Package, "euros-only").active = False
+        session.get_one(Plan, "painter").active = False
+
+
+@pytest.mark.usefixtures("odd_offers")
+def test_what_a_currency_lacks_and_what_a_plan_pays_for_is_said(stranger: Browser) -> None:
+    page = stranger.get("/en/pricing?currency=USD").text
+    assert "Euros only is not sold in USD." in page
+    assert "/packages/euros-only/buy" not in page
+    assert 'href="/pricing?currency=EUR"' in page
+    page = stranger.get("/en/pricing?currency=EUR").text
+    assert "/packages/euros-only/buy" in page
+    assert "is not sold in" not in page
+    assert "They pay for Image, Export alone." in page
+    assert "Unspent credits stay for good" in page

@@ -159,3 +159,19 @@ def test_history_reads_a_bounded_number_of_statements(busy: Member, statements: 
     statements.clear()
     busy.get("/credits/history?kind=spend")
     assert len(statements) <= 8, statements
+
+
+def test_a_line_leads_to_what_it_is_about(member: Member) -> None:
+    bought = member.grant(2000, "Standard", source="purchase", reference="purchase:12", source_key="purchase:12")
+    member.grant(10, "Pro", source="plan", metadata={"entitlement": 1, "cause": "month"})
+    spent = member.spend(5, feature="image")
+    member.write(
+        ledger.refund_spend, seq=spent.seq, amount=5, idempotency_key="back", actor="api:test", reason="It failed"
+    )
+    member.grant(1, "Odd", reference="purchase:12")
+    page = member.get("/credits/history").text
+    links = {
+        int(row[1]): re.findall(r'<th scope="row">(?:<a[^>]*href="([^"]*)")?', row[2])[0]
+        for row in re.finditer(r'<tr data-entry="(\d+)"(.*?)</tr>', page, re.DOTALL)
+    }
+    assert links == {bought.seq: "/purchases/12", 2: "/plan", spent.seq: "", 4: f"/credits/entries/{spent.seq}", 5: ""}

@@ -37,7 +37,16 @@ def test_it_holds_the_person_the_account_and_every_entry_with_its_draws(member: 
     assert [(grant["grant_id"], grant["remaining"]) for grant in data["grants"]] == [(1, 4992)]
     assert [(hold["number"], hold["state"]) for hold in data["holds"]] == [(1, "open")]
     assert len(data["sessions"]) == 1
-    for name in ("purchases", "plan_orders", "subscriptions", "plans", "unlocks", "invoices", "plan_periods"):
+    for name in (
+        "portal_sessions",
+        "purchases",
+        "plan_orders",
+        "subscriptions",
+        "plans",
+        "unlocks",
+        "invoices",
+        "plan_periods",
+    ):
         assert data[name] == [], name
 
 

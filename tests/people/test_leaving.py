@@ -1,7 +1,7 @@
 """Leaving for good, where nothing was bought: the person is forgotten, the books stay."""
 
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from tests.people.browser import PASSWORD, Browser
@@ -9,6 +9,7 @@ from tests.people.test_settings import user_of
 from webapp import ledger
 from webapp.people.first_credits import FirstCredits, person_of
 from webapp.people.log_in import find_user
+from webapp.people.portal_session import PortalSession, make_link
 from webapp.people.suspension import find_suspension
 from webapp.people.user import User
 
@@ -49,6 +50,32 @@ def test_who_leaves_is_forgotten_and_the_books_stay(app: Flask, session: Session
     assert [entry.amount for entry in ledger.entries(session, account_id=user.account_id).entries] == [100]
     left = session.execute(text("SELECT count(*) FROM sessions WHERE user_id = :id"), {"id": user.id}).scalar_one()
     assert left == 0
+
+
+def test_links_of_the_product_to_the_account_end_too(session: Session, ada: Browser) -> None:
+    user = known(session, ada)
+    make_link(
+        session,
+        account_id=user.account_id,
+        external_id=user.external_id,
+        name="Ada",
+        time_zone="UTC",
+        locale=None,
+        page="/credits",
+        return_url="https://app.example.com/",
+        made_by="key:1",
+        secret_key="a key of the test",
+    )
+    session.commit()
+    assert len(list_of_portal_sessions(session, user)) == 1
+    assert leave(ada)[0] == 303
+    assert list_of_portal_sessions(session, user) == []
+
+
+def list_of_portal_sessions(session: Session, user: User) -> list[int]:
+    session.rollback()
+    found = select(PortalSession.id).where(PortalSession.account_id == user.account_id)
+    return list(session.scalars(found))
 
 
 def test_nobody_spends_from_the_account_of_somebody_who_left(session: Session, ada: Browser) -> None:

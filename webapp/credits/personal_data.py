@@ -22,6 +22,7 @@ from webapp.billing.subscription import Subscription, SubscriptionInvoice
 from webapp.catalog.unlocking import AccountUnlock
 from webapp.database import unit_of_work
 from webapp.ledger.entries import GRANT_COLUMNS
+from webapp.people.portal_session import PortalSession
 from webapp.people.sessions import SessionRow
 from webapp.people.user import User
 
@@ -49,13 +50,23 @@ class Table:
     columns: tuple[InstrumentedAttribute[Any], ...]
 
 
-_U, _P, _O, _S = SessionRow, Purchase, PlanOrder, Subscription
+_U, _V, _P, _O, _S = SessionRow, PortalSession, Purchase, PlanOrder, Subscription
 _I, _E, _M, _L = SubscriptionInvoice, Entitlement, EntitlementPeriod, AccountUnlock
 SESSIONS = Table(
     name="sessions",
     owner=_U.user_id,
     key=(_U.id,),
     columns=(_U.id, _U.created_at, _U.last_seen_at, _U.expires_at, _U.stay, _U.ip, _U.user_agent),
+)
+# By which the product led somebody to the account's pages.
+PORTAL_SESSIONS = Table(
+    name="portal_sessions",
+    owner=_V.account_id,
+    key=(_V.id,),
+    columns=(
+        *(_V.id, _V.created_at, _V.opened_at, _V.last_seen_at, _V.expires_at, _V.page, _V.return_url, _V.made_by),
+        *(_V.ip, _V.user_agent),
+    ),
 )
 OF_ACCOUNT = (
     Table(
@@ -128,6 +139,7 @@ def personal_data(*, user_id: int, account_id: int, external_id: str) -> Iterato
     yield from _one("person", lambda session: _person(session, user_id))
     yield from _one("account", lambda session: _account(session, account_id))
     yield from _list("sessions", _rows(SESSIONS, user_id))
+    yield from _list(PORTAL_SESSIONS.name, _rows(PORTAL_SESSIONS, account_id))
     yield from _list("grants", _ledger_rows(_GRANTS, "grant_id", account_id))
     yield from _list("holds", _ledger_rows(_HOLDS, "number", account_id))
     yield from _list("entries", _entries(account_id, external_id))
