@@ -41,7 +41,8 @@ class PlanAnswer(Answer):
 class FeatureAnswer(Answer):
     """What a feature costs by the rate card in force; `pricing` says how, in the words of a rate card's file.
 
-    `credits_per_unit` is null where that would not be all: rounded, in tiers, in packages, with a minimum.
+    `credits_per_unit` is null where that would not be all: rounded, in tiers, in packages, with a minimum, with some
+    `free`: the first `quantity` units of each `per` (day or month) cost nothing.
     """
 
     feature: str

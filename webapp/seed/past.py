@@ -18,6 +18,7 @@ from webapp.billing.settling_order import settle_order
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscribing import open_plan_checkout, plan_price_in, prepare_checkout, start_order
 from webapp.billing.subscription import current_subscription
+from webapp.catalog.counted import settle_free
 from webapp.catalog.package import find_package
 from webapp.catalog.plan import Plan, find_plan
 from webapp.catalog.rate_book import DimensionsRefused, UnknownFeature, rates_in_force
@@ -150,7 +151,7 @@ class Past:
             feature=feature,
             quantity=quantity,
             description=description,
-            pricing=found.pricing,
+            pricing=settle_free(found.pricing, units=0),  # in a shop with free uses the past had none
         ).entry
 
     def _plan(self, code: str) -> Plan:
