@@ -14,7 +14,6 @@ HOSTILE = [
     "%s %(name)s %d",
     "<b>bold</b>",
     "\"quotes'",
-    "\u202eevil",
     "{{ 7 * 7 }}",
     "%",
     "مرحبا",
@@ -28,6 +27,11 @@ def test_a_name_is_text_and_nothing_else(app: Flask, name: str) -> None:
         html = render_template_string('{{ content("package", "x", name) }}', name=name)
     assert "<b>" not in html
     assert html.replace("&lt;", "<").replace("&gt;", ">").replace("&#34;", '"').replace("&#39;", "'") == name
+
+
+def test_a_name_turns_the_direction_of_nothing_around_it(app: Flask) -> None:
+    with app.app_context(), use_locale("ar"):
+        assert translate("package", "x", "\u202eevil\u2066") == "evil"
 
 
 def test_an_empty_name_is_empty_and_not_the_catalogs_header(app: Flask) -> None:

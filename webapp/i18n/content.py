@@ -21,6 +21,8 @@ CONTEXTS = {
     "unlock": "unlock name",
     "unlock description": "unlock description",
 }
+# Characters that turn the direction of whatever follows them, which no name may do to the sentence around it.
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
 
 def register(app: Flask) -> None:
@@ -32,8 +34,8 @@ def translate(kind: str, code: str, text: str | None) -> str:
     """`text`, the English name of the `kind` called `code`, in the current language; itself where none is known.
 
     `kind` is a key of CONTEXTS. `code` is for who reads the call: the text is what is looked up, so a renamed
-    package is untranslated, not wrong.
+    package is untranslated, not wrong. It stays in its own direction of writing, and turns that of nothing else.
     """
     if not text:
         return ""
-    return str(content.get_translations().upgettext(CONTEXTS.get(kind, kind), text))
+    return str(content.get_translations().upgettext(CONTEXTS.get(kind, kind), text)).translate(_TURNS)
