@@ -1,6 +1,7 @@
 """A real Chromium against a whole running Tallystick."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.looking import Window
+from tests.browser.stage import Stage, cast_demo, open_stage
+from tests.conftest import _new_database as new_database
 from tests.instance import Instance
 
 PASSWORD = "a long enough password"
@@ -61,6 +65,59 @@ def new_context(browser: Browser, instance: Instance) -> Iterator[Callable[..., 
 @pytest.fixture
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     return new_context().new_page()
+
+
+@pytest.fixture(scope="session")
+def new_stage(server_addresses: Any) -> Iterator[Callable[[], Stage]]:
+    """Makes shops that this process serves, each with a database of its own and nobody in it."""
+    with ExitStack() as opened:
+
+        def make() -> Stage:
+            servers = new_database(server_addresses)
+            return opened.enter_context(
+                open_stage(
+                    database_url=servers.database_url,
+                    owner_url=servers.owner_url,
+                    redis_url=servers.redis_url,
+                    data_dir=str(servers.data_dir),
+                )
+            )
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def stage(new_stage: Callable[[], Stage]) -> Stage:
+    """One with the demo's people and more: .base_url, .cookies, .places (tests/browser/stage.py)."""
+    stage = new_stage()
+    cast_demo(stage)
+    return stage
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Browser, stage: Stage) -> Iterator[dict[tuple[str, str], Window]]:
+    opened: dict[tuple[str, str], Window] = {}
+    yield opened
+    for window in opened.values():
+        window.context.close()
+
+
+@pytest.fixture
+def window_of(
+    browser: Browser, stage: Stage, windows: dict[tuple[str, str], Window]
+) -> Iterator[Callable[[str, str], Window]]:
+    """Somebody's browser in a language, kept for the next page; it shows nothing between two tests."""
+    used: list[Window] = []
+
+    def window_of(who: str, tag: str) -> Window:
+        if (who, tag) not in windows:
+            windows[who, tag] = Window.open(browser, stage, who=who, tag=tag)
+        used.append(windows[who, tag])
+        return used[-1]
+
+    yield window_of
+    for window in used:
+        window.put_away()
 
 
 _cookies_of_ada: dict[str, Any] = {}
