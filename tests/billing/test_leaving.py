@@ -56,6 +56,22 @@ def test_a_subscription_is_cancelled_and_the_customer_deleted(shop: PlanShop, bu
     shop.assert_sound()
 
 
+def test_the_file_of_ones_data_has_what_was_bought(shop: PlanShop, buyer: Buyer) -> None:
+    on_plan(shop, buyer)
+    purchase = buyer.start("starter")
+    shop.press(purchase.stripe_session_id or "", "pay")
+    assert buyer.outcome(purchase) == "success"
+    data = json.loads(buyer.browser.get("/settings/data.json", buffered=True).text)
+    assert [(one["package"], one["state"], one["paid_minor"]) for one in data["purchases"]] == [
+        ("starter", "fulfilled", purchase.price_minor)
+    ]
+    assert [one["plan"] for one in data["subscriptions"]] == ["pro"]
+    assert [(one["status"], one["paid_minor"]) for one in data["invoices"]] == [("paid", 1200)]
+    assert [(one["plan"], one["kind"]) for one in data["plans"]] == [("pro", "monthly")]
+    assert [one["credits"] for one in data["plan_periods"]] == [1000]
+    assert set(data["account"]["stripe_customers"]) == {"sandbox"}
+
+
 def test_what_stripe_told_of_the_person_is_forgotten_here(shop: PlanShop, buyer: Buyer) -> None:
     on_plan(shop, buyer)
     shop.hear()
