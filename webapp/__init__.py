@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from apiflask import APIFlask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import (
@@ -25,18 +24,19 @@ from webapp import (
     security,
     styleguide,
 )
+from webapp.application import Application
 from webapp.config import Settings
 from webapp.extensions import csrf, htmx, limiter
 
 
-def create_app(settings: Settings | None = None) -> APIFlask:
+def create_app(settings: Settings | None = None) -> Application:
     """The whole application, ready for any WSGI server.
 
     `settings` default to the environment's. Where they name no database or Redis, the embedded servers of
     `settings.data_dir` are used, and started if they don't run. Raises UnsafeSettings before anything is started.
     """
     settings = with_servers(settings or Settings.from_environment())
-    app = APIFlask(
+    app = Application(
         "webapp",
         title=settings.brand_name,
         version="1",
@@ -94,7 +94,7 @@ def with_servers(settings: Settings) -> Settings:
     )
 
 
-def _configure(app: APIFlask, settings: Settings) -> None:
+def _configure(app: Application, settings: Settings) -> None:
     app.config.update(
         SETTINGS=settings,
         SANDBOX=settings.sandbox,

@@ -13,6 +13,8 @@ from alembic import command
 from alembic.config import Config
 from flask import Flask, current_app
 from psycopg import errors
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -21,6 +23,9 @@ from webapp import clock, ledger, outbox
 from webapp.extensions import db
 
 log = structlog.get_logger()
+
+# Whatever is read as jsonb, several times faster than by Python's own reader.
+set_json_loads(from_json)
 
 APP_ROLE = "tallystick_app"
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
-from flask import Flask, Response, abort, current_app, g, request
+from flask import Response, abort, current_app, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import Unauthorized
 
 from webapp import clock
+from webapp.application import Application
 from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.extensions import limiter
@@ -51,12 +52,12 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
 
-def register(app: Flask) -> None:
+def register(app: Application) -> None:
     """Count every request, and serve /metrics to who may read it."""
     folder = _shared_folder()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    app.after_request(count)
+    app.after_every_request(count)
     app.add_url_rule("/metrics", "metrics", limiter.exempt(show_metrics))
 
 

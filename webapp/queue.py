@@ -1,15 +1,20 @@
 """The way from a committed outbox row to RQ: the queue, and the hint that a worker picks up."""
 
+import threading
+from typing import Any
+
 import structlog
 from flask import Flask, current_app
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 log = structlog.get_logger()
+_own = threading.local()
 
 QUEUE = "default"
 
@@ -28,6 +33,24 @@ def configure(app: Flask, *, redis_url: str) -> None:
 def redis_connection() -> Redis:
     connection: Redis = current_app.extensions["redis"]
     return connection
+
+
+def ask_redis(*command: str | bytes | int) -> Any:
+    """What Redis answers to one command that may be given twice. Raises RedisError.
+
+    Over a connection that this thread keeps: what redis-py does around a command costs more than the command.
+    """
+    connection = getattr(_own, "connection", None)
+    if connection is None or _own.redis is not redis_connection():
+        _own.redis = redis_connection()
+        connection = _own.connection = _own.redis.connection_pool.make_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except RedisConnectionError:  # Redis has closed it meanwhile: once more, over a new one
+        connection.disconnect()
+        connection.send_command(*command)
+        return connection.read_response()
 
 
 def queue() -> Queue:

@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import SecurityError, ServiceUnavailable
 
+from webapp.application import Application
 from webapp.config import Settings
 
 log = structlog.get_logger()
@@ -25,14 +26,13 @@ _PERMISSIONS = ("camera", "display-capture", "geolocation", "microphone", "payme
 _UNLOGGED = {"healthz", "readyz", "metrics", "static"}
 
 
-def register(app: Flask) -> None:
+def register(app: Application) -> None:
     """Put headers on every answer, a number on every request, and one line in the log for each."""
     settings: Settings = app.config["SETTINGS"]
     headers = _fixed_headers(settings)
     request_started.connect(_begin, app)
-    app.after_request(_finish)
+    app.after_every_request(_finish)
 
-    @app.after_request
     def add_headers(response: Response) -> Response:
         given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - pairs otherwise
         for name, value in headers.items():
@@ -41,6 +41,7 @@ def register(app: Flask) -> None:
         _keep_out_of_caches(response)
         return response
 
+    app.after_every_request(add_headers)
     app.teardown_request(_forget)
     app.register_error_handler(SecurityError, refuse_host)
     app.register_error_handler(CSRFError, refuse_form)

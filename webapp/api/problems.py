@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
+from babel import Locale
 from flask import Response, current_app, g, request
 from flask_babel import force_locale
 from flask_babel import gettext as _
@@ -110,8 +112,14 @@ def problem_for_status(status: int, exc: BaseException | None = None) -> Respons
 @contextmanager
 def in_callers_language() -> Iterator[None]:
     """Texts are in the best of our languages for `Accept-Language`; no cookie and no account has a say."""
-    with force_locale(babel_name(language())):
+    with force_locale(_locale(language())):
         yield
+
+
+@lru_cache(maxsize=100)
+def _locale(tag: str) -> Locale:
+    """Babel looks into its files for a name, each time."""
+    return Locale.parse(babel_name(tag))
 
 
 def language() -> str:

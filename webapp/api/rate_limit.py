@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -65,10 +65,8 @@ class RateLimit:
         Raises 429 when fewer are left; none is counted then.
         """
         moment = time.time() if moment is None else moment
-        detail = _("This API key has used up its requests for this minute.")
-        if count > 1:
-            detail = _("A batch counts as a request an item, and this API key has not so many left for this minute.")
-        return self._take_all(_Limited(name=str(key.id), per_minute=key.rate_per_minute), count, moment, detail)
+        why = _key_has_none_left if count == 1 else _key_has_not_so_many_left
+        return self._take_all(_Limited(name=str(key.id), per_minute=key.rate_per_minute), count, moment, why)
 
     def take_of_account(self, account: str, *, moment: float | None = None) -> dict[str, str]:
         """One request about the account of that external id is counted; returns the RateLimit headers.
@@ -78,7 +76,7 @@ class RateLimit:
         if not self.per_account:
             return {}
         moment = time.time() if moment is None else moment
-        return self._take_all(self._of_account(account), 1, moment, _account_has_none_left())
+        return self._take_all(self._of_account(account), 1, moment, _account_has_none_left)
 
     def take_of_accounts(self, counts: Mapping[str, int], *, moment: float | None = None) -> dict[str, int]:
         """So many requests about each account are counted, or what is left of them: how many that are, by account."""
@@ -99,7 +97,7 @@ class RateLimit:
     def _of_account(self, account: str) -> _Limited:
         return _Limited(name=f"account:{account}", per_minute=self.per_account)
 
-    def _take_all(self, limited: _Limited, count: int, moment: float, detail: str) -> dict[str, str]:
+    def _take_all(self, limited: _Limited, count: int, moment: float, why: Callable[[], str]) -> dict[str, str]:
         taken = self._take({limited: count}, moment, all_or_none=True)
         if taken is None:
             return {}
@@ -109,7 +107,7 @@ class RateLimit:
             "RateLimit-Reset": str(_reset(moment)),
         }
         if taken[limited].given < count:
-            raise Problem(429, "rate_limited", detail, headers={**headers, "Retry-After": str(_reset(moment))})
+            raise Problem(429, "rate_limited", why(), headers={**headers, "Retry-After": str(_reset(moment))})
         return headers
 
     def _take(
@@ -191,6 +189,14 @@ def _counter(limited: _Limited, number: int) -> str:
 
 def _reset(moment: float) -> int:
     return WINDOW_SECONDS - int(moment) % WINDOW_SECONDS
+
+
+def _key_has_none_left() -> str:
+    return str(_("This API key has used up its requests for this minute."))
+
+
+def _key_has_not_so_many_left() -> str:
+    return str(_("A batch counts as a request an item, and this API key has not so many left for this minute."))
 
 
 def _account_has_none_left() -> str:

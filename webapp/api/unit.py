@@ -5,15 +5,17 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 from flask_babel import gettext as _
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from webapp import clock
+from webapp.api.direct import Direct
 from webapp.api.problems import RETRY_AFTER_SECONDS, Problem
 from webapp.database import REPEATABLE, Answer, after_commit, asks_for_repetition, sqlstate, try_again
 from webapp.extensions import db
+from webapp.ledger.call import call_directly
 
 AUTOCOMMIT = "AUTOCOMMIT"
 SNAPSHOT = "REPEATABLE READ"
@@ -26,6 +28,7 @@ _AWAY = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting
 def one_statement() -> Iterator[Session]:
     """Each statement commits by itself: a ledger call is one round trip, without BEGIN and COMMIT around it."""
     with _session(AUTOCOMMIT) as session:
+        call_directly(session, current_app.extensions["api_direct"])
         yield session
         after_commit(session)
 
@@ -82,6 +85,8 @@ def prepare_engines(app: Flask) -> None:
     app.extensions["api_engines"] = {
         level: db.engine.execution_options(isolation_level=level) for level in (AUTOCOMMIT, SNAPSHOT)
     }
+    direct = app.extensions["api_direct"] = Direct(_engine(AUTOCOMMIT))
+    event.listen(db.engine, "engine_disposed", lambda _engine: direct.close())
 
 
 def attempt(work: Callable[[], Answer]) -> Answer:

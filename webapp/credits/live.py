@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.credits.stick import Segment, segments_of
-from webapp.queue import redis_connection
+from webapp.queue import ask_redis, redis_connection
 
 log = structlog.get_logger()
 
@@ -66,10 +66,10 @@ def publish(account_ids: Iterable[int]) -> None:
     """
     ids = set(account_ids)
     try:
-        redis = redis_connection()
-        if len(ids) == 1:  # as after nearly every write; a pipeline of one command costs twice as much
-            redis.set(_mark_key(ids.pop()), secrets.token_hex(8), ex=_MARK_SECONDS)
+        if len(ids) == 1:  # as after nearly every write
+            ask_redis("SET", _mark_key(ids.pop()), secrets.token_hex(8), "EX", _MARK_SECONDS)
             return
+        redis = redis_connection()
         for part in _parts(list(ids)):
             keys = [_mark_key(account_id) for account_id in part]
             redis.eval(_MARK_ALL, len(keys), *keys, secrets.token_hex(8), str(_MARK_SECONDS))
