@@ -60,7 +60,8 @@ def test_a_batch_of_rollovers_does_what_single_ones_in_its_order_do(
 _ASKED = text(
     "WITH asked AS (SELECT u.*, NULL::text AS description FROM unnest(CAST(:account_id AS bigint[]),"
     " CAST(:grant_id AS bigint[]), CAST(:cap AS bigint[]), CAST(:source_key AS text[]),"
-    " CAST(:expires_at AS timestamptz[]), CAST(:actor AS text[])) WITH ORDINALITY u (account_id, grant_id, cap, source_key, expires_at, actor, item))"
+    " CAST(:expires_at AS timestamptz[]), CAST(:actor AS text[]))"
+    " WITH ORDINALITY u (account_id, grant_id, cap, source_key, expires_at, actor, item))"
     f" {ledger.rollovers_of('asked')}"
 )
 
