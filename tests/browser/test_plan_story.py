@@ -20,6 +20,7 @@ from tests.browser.money import (
     eventually,
     flask,
     history,
+    let_pass,
     pay,
     press,
     renew,
@@ -94,7 +95,7 @@ def a_month_later_it_renews_and_what_was_left_is_carried_over(story: Story) -> N
 
 def in_the_middle_of_the_month_it_becomes_more(story: Story) -> None:
     page = story.page
-    flask(story.own, "sandbox", "advance", "10d")
+    let_pass(story.own, "10d")
     page.goto("/plan/change/team")
     preview = page.locator("#change[data-way=now]")
     more = int(preview.get_attribute("data-credits-now") or "")
