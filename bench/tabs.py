@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -205,6 +206,33 @@ def processor_seconds() -> dict[str, float]:
     return used
 
 
+def bare(_environ: object, start_response: Any) -> tuple[bytes, ...]:
+    """What the same server answers nothing with: the floor of a tick."""
+    start_response("204 No Content", [("Cache-Control", "no-store")])
+    return ()
+
+
+async def floor(*, port: int, count: int, seconds: float) -> str:
+    """As many tabs, and an application that does nothing."""
+    seen = Seen()
+    tabs = [
+        Tab(account="", cookie="x" * 80, connection=Connection(port), address="/x?" + "v" * 40) for _ in range(count)
+    ]
+    staying = [asyncio.create_task(tab.stay(seen, every=interval())) for tab in tabs]
+    await asyncio.sleep(3)
+    seen.ticks.clear()
+    before, began = processor_seconds(), time.perf_counter()
+    await asyncio.sleep(seconds)
+    took = time.perf_counter() - began
+    used = processor_seconds()["web"] - before["web"]
+    for task in staying:
+        task.cancel()
+    await asyncio.gather(*staying, return_exceptions=True)
+    ticks = f"{_at(seen.ticks, 0.5) * 1000:.1f} / {_at(seen.ticks, 0.95) * 1000:.1f}"
+    rate = f"{len(seen.ticks) / took:,.0f}"
+    return f"| floor: the same server, answering nothing | {rate} | {ticks} | | {100 * used / took:.0f} % | | |"
+
+
 async def measure(people: list[tuple[str, str]], *, port: int, secret: str, per_second: float, seconds: float) -> str:
     every = interval()
     tabs = [Tab(account=account, cookie=cookie, connection=Connection(port)) for account, cookie in people]
@@ -255,10 +283,13 @@ def main() -> None:
     print(machine, flush=True)
     with private_servers() as servers:
         people = make_people(servers, options.tabs)
+        with web(servers, app=("bench.tabs:bare",)) as port:
+            least = asyncio.run(floor(port=port, count=options.tabs, seconds=options.seconds))
         with web(servers) as port:
             secret = make_key(servers)
             rates = {"per_second": options.changes, "seconds": options.seconds}
             table = asyncio.run(measure(people, port=port, secret=secret, **rates))
+        table += f"\n{least}"
     words = f"{options.tabs:,} tabs, each asking every {interval():g} s; processor time as shares of one core."
     print(f"\n{words}\n\n{table}")
     if options.write:

@@ -24,9 +24,9 @@ from webapp.queue import ask_redis, redis_connection
 
 log = structlog.get_logger()
 
-KNOWN_SECONDS = 30
+KNOWN_SECONDS = 60
 _UNSURE_MS = 1_000  # what has ended is not booked yet, so nobody knows what ends next
-_MARK_SECONDS = 60
+_MARK_SECONDS = 180  # longer than anything that was read before the mark is known
 _MARKED_AT_ONCE = 1_000
 # Jobs write to a thousand accounts at a time; as many commands would cost them more than some of their SQL.
 _MARK_ALL = "for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1], 'EX', ARGV[2]) end"
