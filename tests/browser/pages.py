@@ -74,7 +74,7 @@ def show_cost(tab: Tab) -> None:
     tab.locator("input[name=feature][value=image]").check(force=True)
     tab.get_by_role("textbox").fill("41")
     tab.locator("main form[method=get] button").click()
-    tab.locator("[data-cost]").first.wait_for()
+    tab.locator("[data-cost='328'], [data-missing]").first.wait_for()
 
 
 def open_all(tab: Tab) -> None:
@@ -138,6 +138,7 @@ PAGES = (
     Page(name="subscribed", path="{plan_success}", who="owing"),
     Page(name="subscribed-cancelled", path="{plan_cancelled}", who="leaving"),
     Page(name="settings", path="/settings", who="ada"),
+    Page(name="settings-unconfirmed", path="/settings", who="new"),
     Page(name="your-data", path="/settings/data", who="ada"),
     Page(name="delete-account", path="/settings/delete", who="ada"),
     Page(name="delete-account-refused", path="/settings/delete", who="ada", status=422, do=send_empty),

@@ -74,7 +74,7 @@ def entry_detail(session: Session, entry: Entry) -> str:
     reversal = reversal_of(entry)
     if reversal is not None:
         return in_short(reversal, bought=grant_words(reversal.bought, of_purchase=None))
-    return without_turns(entry.description)
+    return _in_our_words(entry.description)
 
 
 def _unlock_of(entry: Entry) -> str:
@@ -114,7 +114,12 @@ def grant_words(description: str, *, of_purchase: bool | None) -> str:
     name = translate("plan", "", description)
     if name != description:
         return without_turns(name)
-    return without_turns(str(get_translations().ugettext(description)))
+    return _in_our_words(description)
+
+
+def _in_our_words(description: str) -> str:
+    """Translated where it is a text of ours; itself where others wrote it."""
+    return without_turns(str(get_translations().ugettext(description))) if description else ""
 
 
 def without_turns(text: str) -> str:
