@@ -9,11 +9,13 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
 
 API_PATH = "/api/v1/"
 API_ENDPOINTS = "api."
 
 Hook = Callable[[Response], Response]
+Question = Callable[[], ResponseReturnValue | None]
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -30,7 +32,13 @@ class Application(APIFlask):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._of_every_request: list[Question] = []
         self._of_every_answer: list[Hook] = []
+
+    def before_every_request(self, question: Question) -> None:
+        """Like `before_request`, ahead of all others, and for calls of the API, too."""
+        self.before_request_funcs.setdefault(None, []).insert(0, question)
+        self._of_every_request.append(question)
 
     def after_every_request(self, hook: Hook) -> None:
         """Like `after_request`, and for calls of the API, too."""
@@ -41,7 +49,9 @@ class Application(APIFlask):
         return func
 
     def preprocess_request(self) -> Any:
-        return None if _is_api() else super().preprocess_request()
+        if not _is_api():
+            return super().preprocess_request()
+        return next((answer for ask in self._of_every_request if (answer := ask()) is not None), None)
 
     def process_response(self, response: Response) -> Response:
         if not _is_api():

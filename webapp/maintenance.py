@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from flask import Flask, current_app, g, request
+from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
 from redis.exceptions import RedisError
 from werkzeug.exceptions import ServiceUnavailable
 
+from webapp.application import Application
 from webapp.config import Settings
 from webapp.errors import maintenance_page
 from webapp.queue import redis_connection
@@ -42,10 +43,10 @@ class Maintenance:
         return max(int((self.until - _now()).total_seconds()), 5)
 
 
-def register(app: Flask) -> None:
+def register(app: Application) -> None:
     """Ask before every request, ahead of whatever else would look at it."""
     app.extensions["maintenance"] = (float("-inf"), None)
-    app.before_request_funcs.setdefault(None, []).insert(0, refuse_meanwhile)
+    app.before_every_request(refuse_meanwhile)
 
 
 def refuse_meanwhile() -> ResponseReturnValue | None:
