@@ -119,6 +119,7 @@ class Seen:
 
     ticks: list[float] = field(default_factory=list)
     visible: list[float] = field(default_factory=list)
+    spends: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
 
 
@@ -163,7 +164,9 @@ def make_people(servers: Servers, count: int) -> list[tuple[str, str]]:
     return people
 
 
-async def spend_elsewhere(tabs: list[Tab], *, port: int, secret: str, per_second: float, seconds: float) -> None:
+async def spend_elsewhere(
+    tabs: list[Tab], seen: Seen, *, port: int, secret: str, per_second: float, seconds: float
+) -> None:
     """The API spends from accounts whose tabs wait for nothing."""
     free = deque(Connection(port) for _ in range(AT_ONCE))
     ends = time.perf_counter() + seconds
@@ -173,13 +176,13 @@ async def spend_elsewhere(tabs: list[Tab], *, port: int, secret: str, per_second
         await asyncio.sleep(max(due - time.perf_counter(), 0))
         waiting = [tab for tab in random.sample(tabs, 50) if tab.expects is None]
         if waiting and free:
-            task = asyncio.create_task(_spend(waiting[0], free, secret))
+            task = asyncio.create_task(_spend(waiting[0], free, secret, seen))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
 
 
-async def _spend(tab: Tab, free: "deque[Connection]", secret: str) -> None:
+async def _spend(tab: Tab, free: "deque[Connection]", secret: str, seen: Seen) -> None:
     connection = free.popleft()
     body = json.dumps({"account": tab.account, "amount": 1, "description": "bench"})
     tab.expects, tab.since = tab.shows - 1, time.perf_counter()
@@ -189,6 +192,7 @@ async def _spend(tab: Tab, free: "deque[Connection]", secret: str) -> None:
         f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
     )
     assert status == 201, (status, answer)
+    seen.spends.append(time.perf_counter() - tab.since)
     free.append(connection)
 
 
@@ -249,7 +253,7 @@ async def measure(people: list[tuple[str, str]], *, port: int, secret: str, per_
         seen.__init__()  # type: ignore[misc]
         before, began = processor_seconds(), time.perf_counter()
         if rate:
-            await spend_elsewhere(tabs, port=port, secret=secret, per_second=rate, seconds=seconds)
+            await spend_elsewhere(tabs, seen, port=port, secret=secret, per_second=rate, seconds=seconds)
         else:
             await asyncio.sleep(seconds)
         took = time.perf_counter() - began
@@ -261,6 +265,9 @@ async def measure(people: list[tuple[str, str]], *, port: int, secret: str, per_
         rows.append(f"| {name} | {len(seen.ticks) / took:,.0f} | {ticks} | {visible} | {shares} |")
         missing = sum(tab.expects is not None for tab in tabs)
         print(name, dict(seen.statuses), f"{len(seen.visible)} became visible, {missing} did not", flush=True)
+        if seen.spends:
+            half, most = (_at(seen.spends, share) * 1000 for share in (0.5, 0.95))
+            print(f"the spends themselves took {half:.0f} ms, {most:.0f} at p95", flush=True)
     for task in staying:
         task.cancel()
     failed = [one for one in await asyncio.gather(*staying, return_exceptions=True) if isinstance(one, Exception)]
