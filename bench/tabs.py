@@ -256,13 +256,13 @@ async def measure(people: list[tuple[str, str]], *, port: int, secret: str, per_
             await spend_elsewhere(tabs, seen, port=port, secret=secret, per_second=rate, seconds=seconds)
         else:
             await asyncio.sleep(seconds)
-        took = time.perf_counter() - began
+        took, ticked = time.perf_counter() - began, len(seen.ticks)
         used = {kind: after - before[kind] for kind, after in processor_seconds().items()}
         await asyncio.sleep(2 * every if rate else 0)
         visible = f"{_at(seen.visible, 0.5):.2f} / {_at(seen.visible, 0.95):.2f}" if seen.visible else ""
         ticks = f"{_at(seen.ticks, 0.5) * 1000:.1f} / {_at(seen.ticks, 0.95) * 1000:.1f}"
         shares = " | ".join(f"{100 * used[kind] / took:.0f} %" for kind in ("web", "Redis", "PostgreSQL"))
-        rows.append(f"| {name} | {len(seen.ticks) / took:,.0f} | {ticks} | {visible} | {shares} |")
+        rows.append(f"| {name} | {ticked / took:,.0f} | {ticks} | {visible} | {shares} |")
         missing = sum(tab.expects is not None for tab in tabs)
         print(name, dict(seen.statuses), f"{len(seen.visible)} became visible, {missing} did not", flush=True)
         if seen.spends:
