@@ -6,6 +6,7 @@ from datetime import timedelta
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp import (
+    admin,
     api,
     billing,
     commands,
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Application:
         billing,
         api,
         notifications,
+        admin,
         styleguide,
         commands,
     ):
