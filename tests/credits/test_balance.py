@@ -129,7 +129,8 @@ def test_without_redis_the_answer_comes_from_sql(member: Member, monkeypatch: py
     monkeypatch.setattr(live, "ask_redis", Away().ask)
     response = member.get("/credits/balance?v=x&a=y")
     assert root(response.text)["data-available"] == "3"
-    live.publish([member.account_id])
+    with member.app.app_context():
+        live.publish([member.account_id])
 
 
 def test_very_many_accounts_are_published_in_a_few_commands(member: Member, redis: Redis) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from tests.credits.member import Member
 from webapp import clock, ledger
+from webapp.database import unit_of_work
+from webapp.people.suspension import suspend
 
 
 def test_nothing_yet_shows_the_way_out(member: Member) -> None:
@@ -142,3 +144,14 @@ def sums_of(page: str, name: str) -> list[str]:
     part = page.split(f'id="{name}"')[1].split("</dl>")[0].partition(">")[2]
     lines = re.findall(r"<div>(.*?)</div>", part)
     return [" ".join(re.sub(r"<[^>]*>", " ", line).split()) for line in lines]
+
+
+def test_a_suspended_person_is_told_so_and_is_sold_nothing(member: Member) -> None:
+    member.grant(100)
+    assert 'id="suspended"' not in member.get("/credits").text
+    with member.app.app_context(), unit_of_work() as session:
+        suspend(session, account_id=member.account_id, reason="Chargebacks", actor="admin")
+    html = member.get("/credits").text
+    assert 'id="suspended"' in html
+    assert "Chargebacks" not in html
+    assert '<a class="btn" href="/pricing"' not in html

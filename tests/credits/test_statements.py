@@ -8,7 +8,7 @@ from tests.credits.member import Member
 MOST = {
     "/": 12,
     "/pricing": 12,
-    "/credits": 16,
+    "/credits": 17,
     "/credits/history": 8,
     "/credits/entries/2": 8,
     "/credits/usage": 10,

@@ -24,6 +24,7 @@ from webapp.queue import ask_redis, redis_connection
 
 log = structlog.get_logger()
 
+KEY_PREFIX = "tallystick:balance"
 KNOWN_SECONDS = 60
 _UNSURE_MS = 1_000  # what has ended is not booked yet, so nobody knows what ends next
 _MARK_SECONDS = 180  # longer than anything that was read before the mark is known
@@ -67,7 +68,7 @@ def publish(account_ids: Iterable[int]) -> None:
     ids = set(account_ids)
     try:
         if len(ids) == 1:  # as after nearly every write
-            ask_redis("SET", _mark_key(ids.pop()), secrets.token_hex(8), "EX", _MARK_SECONDS)
+            ask_redis("SET", _mark_key(*ids), secrets.token_hex(8), "EX", _MARK_SECONDS)
             return
         redis = redis_connection()
         for part in _parts(list(ids)):
@@ -75,6 +76,8 @@ def publish(account_ids: Iterable[int]) -> None:
             redis.eval(_MARK_ALL, len(keys), *keys, secrets.token_hex(8), str(_MARK_SECONDS))
     except RedisError as error:
         log.warning("balance_not_published", error=str(error))
+    finally:
+        current_app.extensions["known_versions"].drop(ids)
 
 
 def _parts(ids: list[int]) -> Iterator[list[int]]:
@@ -84,12 +87,23 @@ def _parts(ids: list[int]) -> Iterator[list[int]]:
 
 def keys_of(account_id: int) -> tuple[str, str]:
     """Where Redis keeps the version that it knows, and the mark of the newest publication."""
-    return f"tallystick:balance:{account_id}", _mark_key(account_id)
+    return f"{KEY_PREFIX}:{account_id}", _mark_key(account_id)
+
+
+def account_of_key(key: bytes) -> int:
+    """The account that one of `keys_of` is about."""
+    return int(key.rpartition(b":")[2])
 
 
 def as_known(*, mark: str, version: str) -> str:
     """What Redis keeps of a version: it holds only under the mark that stood before it was read."""
     return f"{mark}|{version}"
+
+
+def version_of(known: bytes, *, mark: str) -> str | None:
+    """The version in what Redis keeps; None when a publication has voided it."""
+    stood, _, version = known.decode().partition("|")
+    return version if stood == mark else None
 
 
 def remember(redis: Redis, account_id: int, *, mark: str, version: str, lasts_ms: int | None) -> None:
@@ -111,7 +125,7 @@ def _mark(account_id: int) -> str | None:
 
 
 def _mark_key(account_id: int) -> str:
-    return f"tallystick:balance-mark:{account_id}"
+    return f"{KEY_PREFIX}-mark:{account_id}"
 
 
 def signer() -> URLSafeSerializer:

@@ -28,6 +28,7 @@ from webapp.i18n.formats import compact, credits_number, day, short_day
 from webapp.i18n.locale import known_zone
 from webapp.layout.drawing import scale_steps
 from webapp.people.first_credits import waiting
+from webapp.people.suspension import is_suspended
 from webapp.people.views.confirm_address import mail_folder
 
 GRANTS = 100
@@ -116,6 +117,7 @@ def show_credits() -> ResponseReturnValue:
         overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
         waiting_credits = waiting(session, user=current_user)
         unlocks = read_unlocks(session, account_id=current_user.account_id)
+        suspended = is_suspended(session, account_id=current_user.account_id)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
     return render_template(
@@ -125,6 +127,7 @@ def show_credits() -> ResponseReturnValue:
         now=now,
         stick_in_words=in_words,
         unlocks=unlocks,
+        suspended=suspended,
         waiting=waiting_credits,
         mail_folder=mail_folder() if waiting_credits else None,
     )

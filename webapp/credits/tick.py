@@ -1,9 +1,10 @@
 """The quiet tick: 204 for a tab whose balance has not changed, before Flask has even seen the request.
 
 A thousand open tabs ask more than a thousand times a second, and nearly always nothing has happened. Such a tick is a
-signature that this process has checked before and one read of Redis; the person is not looked up, and nothing is told
-but that the version asked about is the present one. What Redis does not know is asked of the ledger by one statement.
-Everything else, a forged ticket above all, goes on to Flask as if this were not here.
+signature that this process has checked before and a version that it knows from Redis (known_versions.py); the person is
+not looked up, and nothing is told but that the version asked about is the present one. What the process does not know
+is asked of Redis, and what Redis does not know of the ledger, by one statement. Everything else, a forged ticket above
+all, goes on to Flask as if this were not here.
 """
 
 import threading
@@ -21,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.credits.live import as_known, keys_of, remember, signer
+from webapp.credits.known_versions import KnownVersions
+from webapp.credits.live import keys_of, remember, signer, version_of
 from webapp.extensions import db
 from webapp.metrics import REQUESTS
 
@@ -44,6 +46,7 @@ class QuietTicks:
         self._next: WSGIApplication = app.wsgi_app
         self._own = threading.local()
         self._account_of = lru_cache(maxsize=_KNOWN_TICKETS)(self._loads)
+        self._known = app.extensions["known_versions"] = KnownVersions(self._redis)
         self._counted = {path: REQUESTS.labels("GET", path, "204") for path in PATHS}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -64,13 +67,21 @@ class QuietTicks:
             return False
         try:
             account_id = self._account_of(ticket)
-            known, marked = self._read(account_id)
+            return (self._known.get(account_id) or self._ask_redis(account_id)) == version
         except (BadSignature, RedisError):
             return False
+
+    def _ask_redis(self, account_id: int) -> str | None:
+        """The present version, which this process knows from now on; of the ledger where Redis does not know it."""
+        waiting = self._known.expect(account_id)
+        known, marked, lasts_ms = self._read(account_id)
         mark = (marked or b"").decode()
         if known is None:
-            return self._ask_ledger(account_id, mark=mark) == version
-        return bool(known == as_known(mark=mark, version=version).encode())
+            return self._ask_ledger(account_id, mark=mark)
+        version = version_of(known, mark=mark)
+        if version is not None:
+            self._known.keep(account_id, waiting, version=version, lasts_ms=lasts_ms)
+        return version
 
     def _loads(self, ticket: str) -> int:
         with self._app.app_context():
@@ -80,12 +91,19 @@ class QuietTicks:
     def _redis(self) -> Redis:
         return cast(Redis, self._app.extensions["redis"])
 
-    def _read(self, account_id: int) -> tuple[bytes | None, bytes | None]:
-        """One question over a connection that this thread keeps: what redis-py does around it costs twice as much."""
+    def _read(self, account_id: int) -> tuple[bytes | None, bytes | None, int]:
+        """What Redis knows, the newest mark, and for how many milliseconds it is known.
+
+        Over a connection that this thread keeps: what redis-py does around it costs twice as much.
+        """
         connection = self._connection()
-        connection.send_command("MGET", *keys_of(account_id))  # over a new socket where Redis has closed the old one
+        known_key, mark_key = keys_of(account_id)
+        connection.send_command("MGET", known_key, mark_key)  # over a new socket where Redis has closed the old one
         known, marked = connection.read_response()
-        return known, marked
+        if known is None:
+            return None, marked, 0
+        connection.send_command("PTTL", known_key)
+        return known, marked, connection.read_response()
 
     def _connection(self) -> Any:
         found = getattr(self._own, "connection", None)
