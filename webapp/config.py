@@ -24,7 +24,7 @@ COPPER_HUE = 53  # of OKLCH, in degrees
 LOGO_FORMATS = (".svg", ".png", ".webp")
 MOST_LOGO_BYTES = 100_000
 
-SHIPPED_LOCALES = ("en", "de", "ar")
+SHIPPED_LOCALES = ("en", "de", "fr", "es", "pt-BR", "ja", "ar")
 SHIPPED_CURRENCIES = ("EUR", "USD", "GBP", "JPY")
 
 

@@ -202,7 +202,7 @@ def test_a_month_that_never_comes_takes_nothing_over_and_that_is_told(fresh_app:
             assert mails_of(session, user)[-1].args["grants"] == [[1, 100]]
 
 
-@pytest.mark.parametrize("locale", ["en", "de", "ar"])
+@pytest.mark.parametrize("locale", ["en", "de", "fr", "es", "pt-BR", "ja", "ar"])
 def test_each_mail_is_in_the_language_and_zone_of_the_person(
     fresh_app: Flask, locale: str, midnight: Callable[[Session], datetime]
 ) -> None:

@@ -16,7 +16,7 @@ from webapp.people.mails import MAILS, Mail, write_mail
 from webapp.people.sign_up import sign_up
 from webapp.people.user import User
 
-LOCALES = ("en", "de", "ar")
+LOCALES = ("en", "de", "fr", "es", "pt-BR", "ja", "ar")
 NAME = "<i>Ada</i> & Co"
 
 

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr, make_msgid, parseaddr
 from pathlib import Path
+from unicodedata import category
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import structlog
@@ -77,8 +78,12 @@ def compose(settings: Settings, *, to: str, subject: str, text: str, html: str |
     return message
 
 
+# Controls, and what Unicode ends lines and paragraphs with; the narrow spaces of French numbers are none of them.
+_ENDS = {"Cc", "Zl", "Zp", "Cs"}
+
+
 def _refuse_line_ends(value: str) -> str:
-    if any(not character.isprintable() for character in value):
+    if any(category(character) in _ENDS for character in value):
         raise ValueError("control characters in a header")
     return value
 
