@@ -270,6 +270,15 @@ def test_what_cannot_be_paid_is_debt_within_the_limit_and_parked_beyond_it(
     assert (account["balance"], account["debt"]) == (-5, 5)
 
 
+def test_who_reads_parked_usage_twice_reads_the_same(caller: Caller, sweep: Callable[[], None]) -> None:
+    batch = send(caller, [item(caller.new_account(credits=1), amount=5)])["batch"]
+    sweep()
+    first = caller.get(f"/usage/{batch}")
+    assert first.get_json()["results"][0]["problem"]["request_id"] == batch
+    again = caller.get(f"/usage/{batch}", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
 def test_parked_usage_is_charged_in_order_when_credits_come(caller: Caller, sweep: Callable[[], None]) -> None:
     name = caller.new_account()
     keys = [f"k{number}" for number in range(4)]

@@ -162,7 +162,7 @@ def test_history_reads_a_bounded_number_of_statements(busy: Member, statements: 
 
 
 def test_a_line_leads_to_what_it_is_about(member: Member) -> None:
-    bought = member.grant(2000, "Standard", source="purchase", reference="purchase:12", source_key="purchase:12")
+    bought = member.grant(2000, "Standard", source="purchase", reference="purchase:12")
     member.grant(10, "Pro", source="plan", metadata={"entitlement": 1, "cause": "month"})
     spent = member.spend(5, feature="image")
     member.write(

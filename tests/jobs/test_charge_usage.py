@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -70,20 +71,13 @@ def kill_all(works: Works) -> None:
     """The workers and whatever they are doing, at once."""
     found = [psutil.Process(process.pid) for process in works.processes]
     for worker in found:
-        worker.kill()  # first, so that it notices nothing
-    for process in [child for worker in found for child in _children(worker)] + found:
-        if process.is_running():
+        worker.suspend()  # first, so that it notices nothing, and its children stay its own
+    for process in [child for worker in found for child in worker.children(recursive=True)] + found:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
     for process in works.processes:
         process.wait(30)
     works.processes.clear()
-
-
-def _children(worker: psutil.Process) -> list[psutil.Process]:
-    try:
-        return worker.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
 
 
 def test_a_worker_charges_within_moments_of_the_answer(works: Works, caller: Caller) -> None:
@@ -381,7 +375,7 @@ def test_the_operator_sees_what_is_parked_and_retries_or_gives_it_up(quiet_app: 
     assert f"{lost}  2 events  11 credits" in shown
     assert run(args=["usage", "reject", lost]).output == f"2 events of {lost} are rejected.\n"
     own.post("/grants", {"account": paid, "amount": 9, "reason": "Top-up"})
-    assert run(args=["usage", "retry", paid]).output == f"1 events of {paid} are pending again.\n"
+    assert run(args=["usage", "retry", paid]).output == f"Pending again: 1 events of {paid}.\n"
     with quiet_app.app_context():
         charge_usage()
     assert [one["status"] for one in results(own, batch)] == ["charged", "rejected", "rejected"]

@@ -6,7 +6,7 @@ For tests that kill, flush and restart what others must not lose.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -71,9 +71,12 @@ class Works:
     def stop_all(self) -> None:
         for process in self.processes:
             if process.poll() is None:
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.kill()
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # gone meanwhile, which is what we want
+                    for child in psutil.Process(process.pid).children(recursive=True):
+                        with suppress(psutil.NoSuchProcess):
+                            child.kill()
+                with suppress(ProcessLookupError):
+                    process.kill()
             process.wait(30)
         self.processes.clear()
 
@@ -109,4 +112,9 @@ class Works:
 
 def horses(worker: psutil.Process) -> list[psutil.Process]:
     """The processes that a worker forked to do its jobs."""
-    return [child for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for child in worker.children():
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found

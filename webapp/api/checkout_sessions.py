@@ -114,7 +114,8 @@ def create_checkout_session(_session: Session, call: Call[CheckoutSessionRequest
     """Begin a purchase, or get an account on a plan: send the customer to `url` to pay.
 
     The credits come when Stripe says that it is paid. A free plan begins at once, and `url` is your `success_url`. An
-    account that is on that plan, or has a subscription, is refused with 409 `already_subscribed` and the `plan`.
+    account that is on that plan, or asks for a second subscription, is refused with 409 `already_subscribed` and the
+    `plan`; a plan for life may stand beside a subscription.
     """
     with unit_of_work() as session:
         kind, number, replayed = _begin(session, call)

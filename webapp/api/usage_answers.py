@@ -101,7 +101,7 @@ def event_answer(event: UsageEvent, *, external_id: str | None) -> UsageEventAns
         reference=event.reference,
         entry=None if event.seq is None else f"{external_id}:{event.seq}",
         replayed=bool(event.replayed),
-        problem=_problem_of(event.refusal) if event.state in ("parked", "rejected") else None,
+        problem=_problem_of(event) if event.state in ("parked", "rejected") else None,
         accepted_at=event.accepted_at,
     )
 
@@ -118,14 +118,20 @@ _REFUSALS: dict[str, type[ledger.LedgerRefusal]] = {
 }
 
 
-def _problem_of(refusal: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What was refused on arrival is told as it was then; what the ledger refused since is told anew."""
+def _problem_of(event: UsageEvent) -> dict[str, Any] | None:
+    """What was refused on arrival is told as it was then; what the ledger refused since is told anew.
+
+    No request refused the latter, so the batch stands for one: who reads it twice reads the same.
+    """
+    refusal = event.refusal
     if refusal is None:
         return None
     if "type" in refusal:
         return refusal
     if refusal["code"] == "failed":
         detail = _("Something went wrong on our side. Try again with the same key: nothing is done twice.")
-        return body_of(Problem(500, "internal_error", detail))
-    kind = _REFUSALS.get(refusal["code"], ledger.InvalidRequest)
-    return body_of(problem_of_refusal(kind(refusal["message"], **refusal.get("data", {}))))
+        problem = Problem(500, "internal_error", detail)
+    else:
+        kind = _REFUSALS.get(refusal["code"], ledger.InvalidRequest)
+        problem = problem_of_refusal(kind(refusal["message"], **refusal.get("data", {})))
+    return {**body_of(problem), "request_id": str(event.batch)}

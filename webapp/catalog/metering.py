@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sqlalchemy import text
@@ -162,5 +162,5 @@ def _limit_reached(use: Use, ceiling: Ceiling, window: Window, used: int) -> Lim
         limit=ceiling.quantity,
         used=used,
         window=ceiling.per,
-        resets_at=window.ends_at.isoformat(),
+        resets_at=window.ends_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     )

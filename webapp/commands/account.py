@@ -49,7 +49,7 @@ def resume(account: str) -> None:
             outbox.hint(session, job="charge_usage")
     click.echo(f"{name} is not suspended.")
     if waited:
-        click.echo(f"{waited:,} events of queued usage are pending again.")
+        click.echo(f"Pending again: {waited:,} events of queued usage.")
 
 
 def _actor() -> str:

@@ -34,7 +34,7 @@ def limit_command(plan: str, feature: str, ceiling: str, actor: str | None) -> N
             set_ceiling(session, plan=plan, feature=feature, ceiling=read, actor=actor or f"cli:{getpass.getuser()}")
     except CeilingRefused as refused:
         _refuse(refused)
-    click.echo(f"{plan}: at most {read.quantity} of {feature} in a {read.per}.")
+    click.echo(f"{plan}: at most {read.quantity} of {feature} each {read.per}.")
 
 
 @click.command("limits")

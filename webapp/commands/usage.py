@@ -32,7 +32,7 @@ def retry_command(account: str) -> None:
     with unit_of_work() as session:
         events = retry_parked(session, account_ids=[_find(session, account)])
         outbox.hint(session, job="charge_usage")
-    click.echo(f"{events:,} events of {account} are pending again.")
+    click.echo(f"Pending again: {events:,} events of {account}.")
 
 
 @usage_group.command("reject")
