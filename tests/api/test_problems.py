@@ -18,7 +18,7 @@ from webapp.api import ENDPOINTS
         ("de", "de"),
         ("de-AT, en;q=0.5", "de"),
         ("ar-EG", "ar"),
-        ("fr, de;q=0.3", "de"),
+        ("it, de;q=0.3", "de"),
         ("xx", "en"),
         ("*", "en"),
         (";;;,q=", "en"),

@@ -102,7 +102,8 @@ class Shop:
 
         with self.app.app_context(), unit_of_work() as session:
             assert session.execute(text("SELECT * FROM ledger.violations_v")).all() == []
-            assert violations(session, undone_since=clock.now() - timedelta(days=1)) == []
+            found = violations(session, undone_since=clock.now() - timedelta(days=1))
+            assert found == [], found
 
 
 @dataclass

@@ -34,6 +34,7 @@ def known(redis: Redis) -> Iterator[KnownVersions]:
     versions.keep(ACCOUNT, versions.expect(ACCOUNT), version="7", lasts_ms=60_000)
     assert versions.get(ACCOUNT) == "7"
     yield versions
+    versions.stop()
     redis.delete(*keys_of(ACCOUNT))
 
 

@@ -1,5 +1,6 @@
 """Everything that is kept about oneself, as one file; and that a long history streams in flat memory."""
 
+import gc
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -83,7 +84,7 @@ def test_empty_values_and_hostile_text_survive(member: Member) -> None:
 
 
 def test_a_long_history_streams_in_flat_memory(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four times the entries take no more memory. By the million: docs/benchmarks.md."""
+    """Ten times the entries take no more memory; threads that listen to Redis take some meanwhile."""
     monkeypatch.setattr(export, "CHUNK", 100)
     monkeypatch.setattr(personal_data, "CHUNK", 100)
     paths = ("/credits/history.csv", "/credits/history.json", "/settings/data.json")
@@ -92,9 +93,9 @@ def test_a_long_history_streams_in_flat_memory(member: Member, monkeypatch: pyte
     for path in paths:  # what is loaded once and kept
         assert member.download(path).status_code == 200
     short = {path: peak_of(member, path) for path in paths}
-    spend_often(member, 900)
+    spend_often(member, 2_700)
     for path in paths:
-        assert peak_of(member, path) < short[path] * 1.3 + 100_000, path
+        assert peak_of(member, path) < short[path] * 1.3 + 300_000, path
 
 
 def spend_often(member: Member, times: int) -> None:
@@ -116,11 +117,15 @@ def spend_often(member: Member, times: int) -> None:
 
 
 def peak_of(member: Member, path: str) -> int:
-    """The most that was allocated at once while the answer was read piece by piece and dropped."""
+    """The most that was allocated at once while the answer was read piece by piece and dropped; the least of three.
+
+    What else this process has to clear away meanwhile is not the answer's.
+    """
 
     def read() -> int:
         with member.client.get(path, environ_overrides={"REMOTE_ADDR": member.ip}) as response:
             assert response.status_code == 200
+            gc.collect()
             tracemalloc.start()
             try:
                 assert sum(len(piece) for piece in response.iter_encoded()) > 10_000
@@ -128,4 +133,4 @@ def peak_of(member: Member, path: str) -> int:
             finally:
                 tracemalloc.stop()
 
-    return Context().run(read)
+    return min(Context().run(read) for _ in range(3))

@@ -44,6 +44,11 @@ class KnownVersions:
         self._lock = threading.Lock()
         self._heard = 0.0
         self._pid = 0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """The listener ends within a second, and nothing is believed any more."""
+        self._stopped.set()
 
     def get(self, account_id: int) -> str | None:
         """The present version as Redis knows it, or None when that has to be asked."""
@@ -90,13 +95,14 @@ class KnownVersions:
 
     def _listen(self) -> None:
         told = False
-        while True:
+        while not self._stopped.is_set():
             try:
                 connection = self._tracked()
                 self._forget()
-                while True:
+                while not self._stopped.is_set():
                     self._hear(connection)
                     told = False
+                connection.disconnect()
             except (RedisError, OSError) as error:
                 self._heard = 0.0
                 self._forget()
