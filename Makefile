@@ -31,15 +31,15 @@ help: ## List the targets
 run: $(VENV)/installed-run ## Start everything: servers, demo data, web, worker, cron, Stripe sandbox
 	@exec $(BIN)/python -m webapp.embedded --end-with-parent
 
-# mypy and the import arrows are tests, too: the other processors go on meanwhile. Each worker begins with neighbours,
-# and takes others' when it has done them.
+# mypy and the import arrows are tests, too: the other processors go on meanwhile. A file stays with one worker, and each
+# worker takes files in their order, which some tests of billing rely on: doubles of Stripe share a table of prices.
 test: $(VENV)/installed-test ## Lint, and run every test, the browser's included
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-nightly: $(VENV)/installed-test ## The tests with long profiles: thousands of histories
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "nightly or not nightly" $(PYTEST)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "nightly or not nightly" $(PYTEST)
 
 bench: $(VENV)/installed-test ## Minutes: spends as ratios to the floor of the same machine
 	$(BIN)/python -m bench
