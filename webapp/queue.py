@@ -36,14 +36,19 @@ def redis_connection() -> Redis:
 
 
 def ask_redis(*command: str | bytes | int) -> Any:
-    """What Redis answers to one command that may be given twice. Raises RedisError.
+    """What the application's Redis answers to one command that may be given twice. Raises RedisError."""
+    return ask(redis_connection(), *command)
+
+
+def ask(redis: Redis, *command: str | bytes | int) -> Any:
+    """What that Redis answers to one command that may be given twice. Raises RedisError.
 
     Over a connection that this thread keeps: what redis-py does around a command costs more than the command.
     """
     connection = getattr(_own, "connection", None)
-    if connection is None or _own.redis is not redis_connection():
-        _own.redis = redis_connection()
-        connection = _own.connection = _own.redis.connection_pool.make_connection()
+    if connection is None or _own.redis is not redis:
+        _own.redis = redis
+        connection = _own.connection = redis.connection_pool.make_connection()
     try:
         connection.send_command(*command)
         return connection.read_response()

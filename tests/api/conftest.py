@@ -8,12 +8,14 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 from werkzeug.test import TestResponse
 
+from tests.api.priced_features import MakeFeature, features_of_a_test
+from tests.statements import sent_through
 from webapp import clock, ledger
 from webapp.api import unit
 from webapp.api.keys import SCOPES, create_key
@@ -92,18 +94,15 @@ def pass_time(app: Flask, seconds: float) -> None:
 @contextmanager
 def statements_of(app: Flask) -> Iterator[list[str]]:
     """What the API sends to PostgreSQL meanwhile, but for the look at the clock, once a second in sandbox mode only."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "clock_ahead" not in statement:
-            seen.append(statement)
-
-    engine = app.extensions["api_engines"][unit.AUTOCOMMIT]
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with sent_through(app.extensions["api_engines"][unit.AUTOCOMMIT], besides="clock_ahead") as seen:
         yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def make_feature(secret: str, superuser_connection: psycopg.Connection) -> Iterator[MakeFeature]:
+    """Features with terms and ceilings of the test's own."""
+    with features_of_a_test(superuser_connection) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,22 @@
 """The first units of each period cost nothing: through every call, counted once, at once and late."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from flask import Flask
 
 from jobs.charge_usage import charge_usage
 from tests.api.conftest import Caller, assert_problem, statements_of
-from tests.api.priced_features import MakeFeature, features_of_a_test
+from tests.api.priced_features import MakeFeature
 from tests.api.test_batches import results as batch_results
 from tests.api.test_dimensions import put_on_plan
 from webapp import clock
 from webapp.api.charging import charge
 
 TERMS = {"model": "per_unit", "credits": 3, "free": {"quantity": 10, "per": "month"}}
-
-
-@pytest.fixture
-def make_feature(secret: str, superuser_connection: psycopg.Connection) -> Iterator[MakeFeature]:
-    with features_of_a_test(superuser_connection) as make:
-        yield make
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tests.api.conftest import Caller, make_secret, new_name, pass_time
+from tests.statements import sent_through
 from webapp import clock
 from webapp.api.charging import AlreadyCharged, AlreadyRunning, ChargeRefused, OutOfCredits, charge, charged_for
 from webapp.catalog.install import install_shipped_catalog
@@ -418,14 +419,10 @@ def test_nothing_is_open_while_the_work_is_done_and_its_own_session_is_left_alon
 def test_reserving_and_charging_take_few_statements(product: Flask, account: str) -> None:
     with charge(account=account, feature="image", key="warm-up"):
         pass
-    sent: list[str] = []
-    note = event.listens_for(db.engine, "before_cursor_execute")(lambda *args: sent.append(args[2]))
-    try:
+    with sent_through(db.engine) as sent:
         with charge(account=account, feature="image", key="render"):
             reserved = len(sent)
         settled = len(sent) - reserved
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
     assert reserved <= 4, sent  # the clock of the sandbox, the key, the price, the hold
     assert settled <= 2, sent
 

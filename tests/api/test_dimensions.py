@@ -9,9 +9,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from tests.api.conftest import Caller, assert_problem
+from tests.statements import sent_through
 from webapp import clock
 from webapp.api.identifiers import find_account_id
 from webapp.billing.entitlement import Entitlement
@@ -102,20 +102,10 @@ def test_a_choice_and_the_plan_decide_the_price(app: Flask, caller: Caller, feat
     assert caller.post("/spends", {"account": pro, **body}).get_json()["amount"] == -1
     items = [{"account": name, "idempotency_key": name, **body} for name in (free, pro, free)]
     items[2]["idempotency_key"] = "third"
-    statements: list[str] = []
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if "entitlements" in statement:
-            statements.append(statement)
-
-    with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", count)
-        try:
-            answer = caller.post("/spends/batch", {"items": items}, headers={"Idempotency-Key": None}).get_json()
-        finally:
-            event.remove(db.engine, "before_cursor_execute", count)
+    with app.app_context(), sent_through(db.engine) as statements:
+        answer = caller.post("/spends/batch", {"items": items}, headers={"Idempotency-Key": None}).get_json()
     assert [one["entry"]["amount"] for one in answer["results"]] == [-8, -1, -8]
-    assert len(statements) == 1
+    assert len([statement for statement in statements if "entitlements" in statement]) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Ceilings by plan: enforced wherever something is used, told before it, and gone when the window turns."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from flask import Flask
 from jobs.charge_usage import charge_usage
 from jobs.sweep_usage import sweep_usage
 from tests.api.conftest import Caller, assert_problem, make_secret, pass_time, statements_of
-from tests.api.priced_features import MakeFeature, features_of_a_test
+from tests.api.priced_features import MakeFeature
 from tests.api.test_batches import results as batch_results
 from tests.api.test_dimensions import put_on_plan
 from tests.api.test_kept import shop as shop
@@ -21,12 +20,6 @@ from webapp import clock
 from webapp.api.charging import ChargeRefused, charge
 
 TERMS = {"model": "per_unit", "credits": 3}
-
-
-@pytest.fixture
-def make_feature(secret: str, superuser_connection: psycopg.Connection) -> Iterator[MakeFeature]:
-    with features_of_a_test(superuser_connection) as make:
-        yield make
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event
 
 from tests.billing.shop import Buyer, Shop
 from tests.people.browser import Browser
+from tests.statements import sent_through
 from webapp.catalog.package import Package, PackagePrice
 from webapp.catalog.plan import Plan, PlanPrice
 from webapp.database import unit_of_work
@@ -93,19 +93,11 @@ def test_a_page_to_come_back_to_is_kept_if_it_is_ours(stranger: Browser) -> None
 
 
 def test_the_page_costs_a_bounded_number_of_statements(shop: Shop, stranger: Browser) -> None:
-    statements: list[str] = []
     with shop.app.app_context():
         engine = db.engine
     stranger.get("/pricing")
-
-    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", count)
-    try:
+    with sent_through(engine) as statements:
         stranger.get("/pricing")
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
     assert len(statements) <= 8, statements
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from tests.people.browser import Browser, unique_email
+from tests.statements import sent_through
 from webapp import clock, ledger
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -93,13 +93,7 @@ def new_member(shop: Flask) -> Callable[..., Member]:
 @pytest.fixture
 def statements(shop: Flask) -> Iterator[list[str]]:
     """Every SQL statement that the application sends from now on."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        sent.append(statement)
-
     with shop.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
+    with sent_through(engine) as sent:
+        yield sent

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tests.people.browser import PASSWORD, Browser, unique_email
+from tests.statements import sent_through
 from webapp import clock
 from webapp.extensions import db
 from webapp.people import passwords, sessions
@@ -184,24 +185,18 @@ def test_being_here_is_noted_once_a_minute_at_most(session: Session, ada: Browse
 def test_knowing_who_asks_costs_one_statement_and_holds_no_database_transaction(app: Flask, ada: Browser) -> None:
     from flask_login import current_user
 
-    statements: list[str] = []
     with app.app_context():
         engine = db.engine
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        with app.test_request_context("/", headers={"Cookie": f"tallystick={ada.cookie}"}):
-            assert current_user.email == ada.email
-            assert current_user.locale
-            assert current_user.account_id
-            assert not db.session().in_transaction()
-            db.session.rollback()
-            assert current_user.external_id.startswith("usr_")
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    with (
+        sent_through(engine) as statements,
+        app.test_request_context("/", headers={"Cookie": f"tallystick={ada.cookie}"}),
+    ):
+        assert current_user.email == ada.email
+        assert current_user.locale
+        assert current_user.account_id
+        assert not db.session().in_transaction()
+        db.session.rollback()
+        assert current_user.external_id.startswith("usr_")
     assert len(statements) == 1
 
 

@@ -78,16 +78,13 @@ def _tags() -> list[str]:
 
 def _catalog(tag: str, domain: str) -> Catalog:
     name = babel_name(tag)
-    if not files.po_path(name, domain).exists():
-        texts = _texts_of_template(domain)
-        return Catalog(tag=tag, domain=domain, translated=0, fuzzy=0, missing=texts, texts=texts, broken=[])
-    broken = checking.faults_of_file(name, domain)
-    if any(fault.kind == "syntax" for fault in broken):
-        texts = _texts_of_template(domain)
-        return Catalog(
-            tag=tag, domain=domain, translated=0, fuzzy=0, missing=texts, texts=texts, broken=[say(f) for f in broken]
-        )
-    figures = checking.coverage(name, domain)
+    exists = files.po_path(name, domain).exists()
+    broken = checking.faults_of_file(name, domain) if exists else []
+    if not exists or any(fault.kind == "syntax" for fault in broken):
+        texts = sum(bool(message.id) for message in checking.read_template(domain))
+        figures = checking.Coverage(locale=name, domain=domain, texts=texts, translated=0, fuzzy=0)
+    else:
+        figures = checking.coverage(name, domain)
     return Catalog(
         tag=tag,
         domain=domain,
@@ -95,12 +92,8 @@ def _catalog(tag: str, domain: str) -> Catalog:
         fuzzy=figures.fuzzy,
         missing=figures.texts - figures.translated - figures.fuzzy,
         texts=figures.texts,
-        broken=[f"{fault.line}: {say(fault)}" for fault in broken],
+        broken=[f"{fault.line}: {say(fault)}" if fault.line else say(fault) for fault in broken],
     )
-
-
-def _texts_of_template(domain: str) -> int:
-    return sum(bool(message.id) for message in checking.read_template(domain))
 
 
 @pages.get("/<tag>/<domain>.po")
@@ -133,11 +126,15 @@ def upload(tag: str, domain: str) -> ResponseReturnValue:
         log.info("catalog_refused", locale=tag, domain=domain, user=current_user.id, faults=len(error.faults))
         return _page(refused=(tag, domain, error.faults), status=422)
     except OSError as error:
-        log.error("catalog_not_written", locale=tag, domain=domain, error=str(error))
-        flash(_("The folder of the translations cannot be written here. Ask whoever runs the servers."), "bad")
-        return redirect("/admin/translations", 303)
+        return _not_written(error, domain)
     log.info("catalog_taken", locale=tag, domain=domain, user=current_user.id, changed=taken.changed)
     flash(_taken(taken, language_name(tag)))
+    return redirect("/admin/translations", 303)
+
+
+def _not_written(error: OSError, domain: str) -> ResponseReturnValue:
+    log.error("catalog_not_written", domain=domain, path=error.filename, error=str(error))
+    flash(_("The folder of the translations cannot be written here. Ask whoever runs the servers."), "bad")
     return redirect("/admin/translations", 303)
 
 
@@ -170,9 +167,7 @@ def collect() -> ResponseReturnValue:
         for tag in _tags():
             updating.update_locale(babel_name(tag), "content")
     except OSError as error:
-        log.error("catalog_not_written", domain="content", error=str(error))
-        flash(_("The folder of the translations cannot be written here. Ask whoever runs the servers."), "bad")
-        return redirect("/admin/translations", 303)
+        return _not_written(error, "content")
     flash(_("Every name of the shop is in the files now."))
     return redirect("/admin/translations", 303)
 

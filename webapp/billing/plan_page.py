@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.account_limits import AccountLimits, limits_of
-from webapp.billing.checkout import STRIPE_LOCALES
+from webapp.billing.checkout import stripe_locale
 from webapp.billing.currency import choose_currency
 from webapp.billing.holder import holder_of
 from webapp.billing.limit_words import allowance_words, ceiling_words
@@ -107,8 +107,6 @@ def keep() -> ResponseReturnValue:
 def portal() -> ResponseReturnValue:
     """303 to Stripe's own pages about invoices and payment methods."""
     settings: Settings = current_app.config["SETTINGS"]
-    tag = current_tag()
-    language = tag if tag in STRIPE_LOCALES else tag.split("-")[0]
     with unit_of_work() as session:
         customer_id = customer_id_of(session, account_id=current_user.account_id, mode=mode())
     if customer_id is None:
@@ -117,7 +115,7 @@ def portal() -> ResponseReturnValue:
         url = open_portal(
             customer_id=customer_id,
             return_url=f"{settings.base_url}/plan",
-            locale=language if language in STRIPE_LOCALES else "auto",
+            locale=stripe_locale(current_tag()),
         )
     except PaymentsUnavailable:
         return _unavailable()

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from webapp import clock, ledger
-from webapp.billing.checkout import STRIPE_LOCALES, CurrencyNotOffered
+from webapp.billing.checkout import CurrencyNotOffered, stripe_locale
 from webapp.billing.entitlement import running
 from webapp.billing.holder import Holder
 from webapp.billing.plan_order import PlanOrder, lock_order, open_orders
@@ -226,7 +226,6 @@ def _session_params(
 ) -> dict[str, Any]:
     """All from the snapshot: a retry has to ask for the very same, or Stripe refuses its key."""
     reference = {"plan_order": str(order.id)}
-    language = order.locale if order.locale in STRIPE_LOCALES else order.locale.split("-")[0]
     params: dict[str, Any] = {
         "mode": "subscription" if order.is_subscription else "payment",
         "customer": customer_id,
@@ -234,7 +233,7 @@ def _session_params(
         "metadata": reference,
         "line_items": [line_item],
         "allow_promotion_codes": True,
-        "locale": language if language in STRIPE_LOCALES else "auto",
+        "locale": stripe_locale(order.locale),
         "success_url": order.success_url or f"{base_url}/checkout/return?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": order.cancel_url or f"{base_url}/plan/cancelled/{order.id}",
     }

@@ -7,10 +7,9 @@ is asked of Redis, and what Redis does not know of the ledger, by one statement.
 all, goes on to Flask as if this were not here.
 """
 
-import threading
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
 import structlog
@@ -26,6 +25,7 @@ from webapp.credits.known_versions import KnownVersions
 from webapp.credits.live import keys_of, remember, signer, version_of
 from webapp.extensions import db
 from webapp.metrics import REQUESTS
+from webapp.queue import ask
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,7 +44,6 @@ class QuietTicks:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._next: WSGIApplication = app.wsgi_app
-        self._own = threading.local()
         self._account_of = lru_cache(maxsize=_KNOWN_TICKETS)(self._loads)
         self._known = app.extensions["known_versions"] = KnownVersions(self._redis)
         self._counted = {path: REQUESTS.labels("GET", path, "204") for path in PATHS}
@@ -92,24 +91,10 @@ class QuietTicks:
         return cast(Redis, self._app.extensions["redis"])
 
     def _read(self, account_id: int) -> tuple[bytes | None, bytes | None, int]:
-        """What Redis knows, the newest mark, and for how many milliseconds it is known.
-
-        Over a connection that this thread keeps: what redis-py does around it costs twice as much.
-        """
-        connection = self._connection()
+        """What Redis knows, the newest mark, and for how many milliseconds it is known."""
         known_key, mark_key = keys_of(account_id)
-        connection.send_command("MGET", known_key, mark_key)  # over a new socket where Redis has closed the old one
-        known, marked = connection.read_response()
-        if known is None:
-            return None, marked, 0
-        connection.send_command("PTTL", known_key)
-        return known, marked, connection.read_response()
-
-    def _connection(self) -> Any:
-        found = getattr(self._own, "connection", None)
-        if found is None:
-            found = self._own.connection = self._redis.connection_pool.make_connection()
-        return found
+        known, marked = ask(self._redis, "MGET", known_key, mark_key)
+        return known, marked, 0 if known is None else ask(self._redis, "PTTL", known_key)
 
     def _ask_ledger(self, account_id: int, *, mark: str) -> str | None:
         """The present version, which Redis knows from now on; None when the database did not say."""

@@ -8,9 +8,10 @@ from typing import IO, cast
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import PoFileError, read_po
 
+from webapp.i18n.checking import read_template
 from webapp.i18n.compiling import compile_locale
 from webapp.i18n.faults import Fault, faults_of, forms_of, source_of, translated
-from webapp.i18n.files import mo_path, po_path, pot_path
+from webapp.i18n.files import mo_path, po_path
 from webapp.i18n.updating import write_catalog
 
 MOST_BYTES = 2 * 1024 * 1024
@@ -45,8 +46,7 @@ def take_catalog(name: str, domain: str, data: bytes) -> Taken:
     Babel's name of the locale. Raises CatalogRefused, and nothing was written.
     """
     handed_in = _read_handed_in(name, domain, data)
-    with pot_path(domain).open("rb") as file:
-        catalog = read_po(file, domain=domain, locale=name)
+    catalog = read_template(domain, name=name)
     known = _read_known(name, domain)
     changed, faults = 0, []
     for message in [message for message in catalog if message.id]:

@@ -56,9 +56,9 @@ class LiveDomain(Domain):
         locale = get_locale()
         if locale is None:
             return NullTranslations()
-        if pseudo.wanted():
-            return pseudo.TRANSLATIONS
         live = bool(current_app.config.get("SANDBOX"))
+        if live and pseudo.wanted():
+            return pseudo.TRANSLATIONS
         key = (str(locale), live)
         loaded = self._loaded.get(key)
         if loaded is None or time.monotonic() - loaded.checked_at > _LOOK_AGAIN_SECONDS:

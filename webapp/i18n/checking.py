@@ -44,10 +44,10 @@ def coverage(name: str, domain: str) -> Coverage:
     return Coverage(locale=name, domain=domain, texts=len(messages), translated=done, fuzzy=fuzzy)
 
 
-def read_template(domain: str) -> Catalog:
-    """The .pot as it stands."""
+def read_template(domain: str, *, name: str | None = None) -> Catalog:
+    """The .pot as it stands; as an empty catalog of the locale `name`, if one is given."""
     with pot_path(domain).open("rb") as file:
-        return read_po(file, domain=domain)
+        return read_po(file, domain=domain, locale=name)
 
 
 def faults_of_file(name: str, domain: str) -> list[Fault]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from babel import Locale
 from babel.messages.catalog import Catalog, Message
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
-from webapp.i18n.checking import read_locale
+from webapp.i18n.checking import read_locale, read_template
 from webapp.i18n.extraction import without_dates
 from webapp.i18n.faults import forms_of, source_of
-from webapp.i18n.files import po_path, pot_path, write_whole
+from webapp.i18n.files import po_path, write_whole
 
 _CODE = re.compile(r"\(([^()]+)\)$")
 _PREVIOUS = "| "
@@ -24,8 +24,7 @@ def update_locale(name: str, domain: str) -> Path:
     plan, feature or unlock that was renamed (same msgctxt, same code in the comment) keeps its old translation as
     fuzzy, with the old name as "previous": shown to the translator, not to readers.
     """
-    with pot_path(domain).open("rb") as file:
-        template = read_po(file, domain=domain)
+    template = read_template(domain)
     exists = po_path(name, domain).exists()
     catalog = read_locale(name, domain) if exists else Catalog(locale=Locale.parse(name), domain=domain, fuzzy=False)
     _read_previous(catalog)

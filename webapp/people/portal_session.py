@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, DateTime, Identity, LargeBinar
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
+from webapp.people.expired_rows import drop_expired_rows
 from webapp.people.sessions import SEEN_EVERY, hash_token, now, storable
 from webapp.people.user import User
 from webapp.people.visitor import Visitor, host_of
@@ -226,15 +227,7 @@ def end_all(session: Session, *, account_id: int) -> int:
 
 def drop_expired(session: Session, *, limit: int) -> int:
     """Delete one chunk of the sessions and links that have ended by themselves; returns how many."""
-    expired = (
-        select(PortalSession.id)
-        .where(PortalSession.expires_at <= now())
-        .order_by(PortalSession.expires_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    dropped = delete(PortalSession).where(PortalSession.id.in_(expired.scalar_subquery())).returning(PortalSession.id)
-    return len(session.execute(dropped).all())
+    return drop_expired_rows(session, PortalSession, limit=limit)
 
 
 def _unopened(token: str) -> tuple[ColumnElement[bool], ...]:

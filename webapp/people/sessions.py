@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Identity, Larg
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
+from webapp.people.expired_rows import drop_expired_rows
 from webapp.people.user import User
 
 STAY_FOR = timedelta(days=30)
@@ -132,15 +133,7 @@ def end_all(session: Session, *, user_id: int, except_id: int | None = None) -> 
 
 def drop_expired(session: Session, *, limit: int) -> int:
     """Delete one chunk of the sessions that have ended by themselves; returns how many."""
-    expired = (
-        select(SessionRow.id)
-        .where(SessionRow.expires_at <= now())
-        .order_by(SessionRow.expires_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    dropped = delete(SessionRow).where(SessionRow.id.in_(expired.scalar_subquery())).returning(SessionRow.id)
-    return len(session.execute(dropped).all())
+    return drop_expired_rows(session, SessionRow, limit=limit)
 
 
 def lifetime(*, stay: bool) -> timedelta:
