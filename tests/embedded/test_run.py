@@ -122,7 +122,7 @@ def test_a_second_runner_of_the_same_data_is_refused(home, new_instance):
     second.log = home.data_dir.with_name("second.log")
     assert second.start().process.wait(60) == 1
     assert f"already runs in {home.data_dir}, at {home.base_url}" in second.output
-    assert home.is_ready()
+    home.wait_until(home.is_ready)
 
 
 @pytest.mark.parametrize("offset", [0, 1])

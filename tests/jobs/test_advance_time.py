@@ -16,6 +16,7 @@ from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
 from webapp.job_runs import JobRun
 from webapp.outbox import OutboxRow
+from webapp.people import sessions
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ def test_two_months_bring_grants_ends_and_mails_in_their_order(fresh_app: Flask,
             assert verified is not None
             assert verified >= 31
     assert_ledger_sound(fresh_app)
+
+
+def test_whoever_is_signed_in_stays_so(fresh_app: Flask, member: Member) -> None:
+    """Sessions live by the real time: somebody who moves the clock looks at the pages next."""
+    with fresh_app.app_context():
+        with unit_of_work() as session:
+            token = sessions.start(session, user_id=member.user_id, stay=False, ip="", user_agent="")
+        list(advance_time(by=timedelta(days=3)))
+        with unit_of_work() as session:
+            assert sessions.find(session, token=token) is not None
 
 
 def test_the_command_says_what_time_it_is(fresh_app: Flask, member: Member) -> None:

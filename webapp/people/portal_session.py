@@ -227,7 +227,7 @@ def end_all(session: Session, *, account_id: int) -> int:
 
 def drop_expired(session: Session, *, limit: int) -> int:
     """Delete one chunk of the sessions and links that have ended by themselves; returns how many."""
-    return drop_expired_rows(session, PortalSession, limit=limit)
+    return drop_expired_rows(session, PortalSession, moment=now(), limit=limit)
 
 
 def _unopened(token: str) -> tuple[ColumnElement[bool], ...]:

@@ -133,7 +133,7 @@ def end_all(session: Session, *, user_id: int, except_id: int | None = None) -> 
 
 def drop_expired(session: Session, *, limit: int) -> int:
     """Delete one chunk of the sessions that have ended by themselves; returns how many."""
-    return drop_expired_rows(session, SessionRow, limit=limit)
+    return drop_expired_rows(session, SessionRow, moment=now(), limit=limit)
 
 
 def lifetime(*, stay: bool) -> timedelta:
