@@ -71,6 +71,9 @@ class Settings:
     portal_return_origins: tuple[str, ...] = ()
     embed_origins: tuple[str, ...] = ()
     maintenance: bool
+    approval_credits: int = 0
+    approval_minor: int = 0
+    support_grant_limit: int = 500
 
     @property
     def secure_cookies(self) -> bool:
@@ -170,6 +173,9 @@ class _Reader:
             portal_return_origins=self._origins("PORTAL_RETURN_ORIGINS"),
             embed_origins=self._origins("EMBED_ORIGINS"),
             maintenance=self.number("MAINTENANCE", 0, low=0, high=1) == 1,
+            approval_credits=self.number("APPROVAL_CREDITS", 0, low=0, high=10**15),
+            approval_minor=self.number("APPROVAL_MINOR", 0, low=0, high=10**12),
+            support_grant_limit=self.number("SUPPORT_GRANT_LIMIT", 500, low=0, high=10**15),
         )
         self._refuse_unsafe(settings)
         if self.problems:

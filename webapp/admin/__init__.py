@@ -2,10 +2,12 @@
 
 from flask import Flask
 
-from webapp.admin import navigation, translations
+from webapp.admin import account_grant, audit_log, navigation, translations
 
 
 def register(app: Flask) -> None:
     """Add the pages and their menu."""
     navigation.register(app)
     app.register_blueprint(translations.pages)
+    app.register_blueprint(account_grant.pages)
+    app.register_blueprint(audit_log.pages)

@@ -15,6 +15,24 @@ ROLES = ("owner", "finance", "support", "translator")
 
 # path → (label, roles besides the owner's)
 SECTIONS: Mapping[str, tuple[object, tuple[str, ...]]] = {
+    "/admin/overview": (_l("Overview"), ("finance", "support")),
+    "/admin/accounts": (_l("Accounts"), ("finance", "support")),
+    "/admin/purchases": (_l("Purchases"), ("finance", "support")),
+    "/admin/subscriptions": (_l("Subscriptions"), ("finance", "support")),
+    "/admin/disputes": (_l("Disputes"), ("finance",)),
+    "/admin/events": (_l("Stripe events"), ("finance",)),
+    "/admin/packages": (_l("Packages"), ("finance",)),
+    "/admin/plans": (_l("Plans"), ("finance",)),
+    "/admin/campaigns": (_l("Campaigns"), ("finance",)),
+    "/admin/features": (_l("Features"), ("finance",)),
+    "/admin/rate-card": (_l("Rate card"), ("finance",)),
+    "/admin/bulk": (_l("Many at once"), ("finance",)),
+    "/admin/reports": (_l("Reports"), ("finance",)),
+    "/admin/jobs": (_l("Jobs"), ("finance",)),
+    "/admin/proof": (_l("Proof"), ("finance",)),
+    "/admin/approvals": (_l("Approvals"), ("finance", "support")),
+    "/admin/audit-log": (_l("Audit log"), ("finance",)),
+    "/admin/people": (_l("People with a role"), ()),
     "/admin/translations": (_l("Translations"), ("translator",)),
 }
 

@@ -4,14 +4,12 @@ A page of entries at a time is read by cursor, each in a short transaction of it
 neither fills memory nor holds a snapshot. Entries written meanwhile come before the first cursor and are left out.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, abort, request, stream_with_context
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_pgettext
 from flask_login import current_user, login_required
@@ -20,6 +18,7 @@ from webapp import ledger
 from webapp.credits.filters import Filters, read_filters
 from webapp.database import unit_of_work
 from webapp.i18n.locale import known_zone
+from webapp.layout.csv_file import csv_line, stream
 from webapp.ledger import Entry
 
 CHUNK = 1_000
@@ -37,8 +36,6 @@ COLUMNS = (
     lazy_pgettext("column", "reference"),
     lazy_pgettext("column", "actor"),
 )
-# A spreadsheet takes a cell that starts with one of these for a formula, and runs it.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @login_required
@@ -82,27 +79,6 @@ def _entries(filters: Filters) -> Iterator[Entry]:
         before = page.next_before
 
 
-def stream(lines: Iterator[str], *, mimetype: str, name: str) -> Response:
-    """The lines as a file to be saved, sent while they are made."""
-    response = Response(stream_with_context(_joined(lines)), mimetype=mimetype)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.cache_control.no_store = True
-    return response
-
-
-def _joined(lines: Iterable[str], size: int = 16_384) -> Iterator[str]:
-    """The lines in pieces of some size: a piece a line would be a system call a line."""
-    waiting: list[str] = []
-    length = 0
-    for line in lines:
-        waiting.append(line)
-        length += len(line)
-        if length > size:
-            yield "".join(waiting)
-            waiting, length = [], 0
-    yield "".join(waiting)
-
-
 def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
     yield csv_line(str(name) for name in COLUMNS)
     for entry in entries:
@@ -121,22 +97,6 @@ def _csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
                 entry.actor,
             ]
         )
-
-
-def csv_line(cells: Iterable[str | int | None]) -> str:
-    """One line of RFC 4180, safe to open in a spreadsheet."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
-    return buffer.getvalue()
-
-
-def safe_cell(cell: str | int | None) -> str | int:
-    """Numbers as they are; text that a spreadsheet would run gets an apostrophe in front."""
-    if cell is None:
-        return ""
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return "'" + cell
-    return cell
 
 
 def _json_lines(entries: Iterable[Entry], external_id: str) -> Iterator[str]:

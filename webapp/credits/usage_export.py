@@ -10,12 +10,12 @@ from flask_babel import lazy_pgettext
 from flask_login import current_user, login_required
 
 from webapp import ledger
-from webapp.credits.export import csv_line, stream
 from webapp.credits.usage import too_much
 from webapp.credits.usage_figures import Sum, UsageFigures, read_figures
 from webapp.credits.usage_query import UsageQuery, read_query
 from webapp.database import unit_of_work
 from webapp.i18n.locale import known_zone
+from webapp.layout.csv_file import csv_line, stream
 
 FIGURES = ("spends", "spent", "refunded", "used")
 COLUMNS = (

@@ -7,9 +7,9 @@ from flask_login import current_user, login_required, logout_user
 
 from webapp.billing.leaving import PaymentOnItsWay, leave, preview_leaving
 from webapp.billing.stripe_api import mode
-from webapp.credits.export import stream
 from webapp.credits.personal_data import personal_data
 from webapp.database import unit_of_work
+from webapp.layout.csv_file import stream
 from webapp.people.leaving import HasRole
 from webapp.people.password_change import WrongPassword
 from webapp.people.signed_in import forget_browser

@@ -29,6 +29,7 @@ class SessionRow(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     last_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    password_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     ip: Mapped[str] = mapped_column(Text)
     user_agent: Mapped[str] = mapped_column(Text)
 
@@ -66,6 +67,7 @@ def start(session: Session, *, user_id: int, stay: bool, ip: str, user_agent: st
             created_at=moment,
             last_seen_at=moment,
             expires_at=moment + lifetime(stay=stay),
+            password_at=moment,
             ip=storable(ip, 64),
             user_agent=storable(user_agent, 300),
         )

@@ -1,0 +1,109 @@
+"""From a form to an act: what it would do, "are you sure" with the password, and the answer. One page for all acts."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask import current_app, flash, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+from sqlalchemy import select, update
+
+from webapp.admin import acts, audit, figure_words
+from webapp.admin.acts import Act, Done, Limits, Refused
+from webapp.database import unit_of_work
+from webapp.people.passwords import password_matches
+from webapp.people.sessions import SessionRow
+
+# For so long after a password was typed, nothing dangerous asks for it again.
+PASSWORD_HOLDS_FOR = timedelta(minutes=15)
+_OWN_FIELDS = ("csrf_token", "step", "submission", "confirm_password")
+
+
+def limits() -> Limits:
+    """What the environment says."""
+    settings = current_app.config["SETTINGS"]
+    return Limits(
+        approval_credits=settings.approval_credits,
+        approval_minor=settings.approval_minor,
+        support_grant_limit=settings.support_grant_limit,
+    )
+
+
+def handle(
+    act: Act,
+    *,
+    arguments: Mapping[str, Any],
+    reason: str,
+    back: str,
+    refuse: Callable[[Refused], ResponseReturnValue],
+) -> ResponseReturnValue:
+    """Answer a valid form of an act: first the page that shows before and after, then, confirmed, what came of it.
+
+    `arguments` and `reason` are what the form came to; its fields come again with the confirmation, and are checked
+    again by the caller. `back` is where one goes afterwards; `refuse` makes the form's page (422) with a message.
+    """
+    by, bounds = audit.doer(), limits()
+    try:
+        if request.form.get("step") != "confirm":
+            done = acts.rehearse(act, by=by, limits=bounds, reason=reason, arguments=arguments)
+            return _ask(act, done, reason=reason, back=back, submission=uuid4())
+        submission = _submission()
+        if not password_is_fresh() and not _take_password(request.form.get("confirm_password", "")):
+            done = acts.rehearse(act, by=by, limits=bounds, reason=reason, arguments=arguments)
+            return _ask(act, done, reason=reason, back=back, submission=submission, wrong_password=True)
+        outcome = acts.perform(act, by=by, limits=bounds, reason=reason, arguments=arguments, submission=submission)
+    except Refused as refusal:
+        return refuse(refusal)
+    if outcome.approval_id is not None:
+        flash(_("It waits for a second person. Nothing has happened yet."))
+    else:
+        flash(str(act.done))
+    return redirect(back, 303)
+
+
+def _submission() -> UUID:
+    try:
+        return UUID(request.form.get("submission", ""))
+    except ValueError:
+        return uuid4()  # no page of ours made this form: its effect counts as one of its own
+
+
+def _ask(
+    act: Act, done: Done, *, reason: str, back: str, submission: UUID, wrong_password: bool = False
+) -> ResponseReturnValue:
+    page = render_template(
+        "admin/confirm.html",
+        act=act,
+        done=done,
+        figures=figure_words.beside(done.before, done.after),
+        needs_approval=limits().need_approval(done),
+        reason=reason,
+        back=back,
+        submission=submission,
+        fields=[(name, value) for name, value in request.form.items(multi=True) if name not in _OWN_FIELDS],
+        ask_password=not password_is_fresh(),
+        wrong_password=wrong_password,
+    )
+    return page, 422 if wrong_password else 200
+
+
+def password_is_fresh() -> bool:
+    """Whether this browser's person has typed their password in the last quarter of an hour."""
+    with unit_of_work() as session:
+        typed = session.scalar(select(SessionRow.password_at).where(SessionRow.id == current_user.current_session_id))
+    return typed is not None and datetime.now(UTC) - typed < PASSWORD_HOLDS_FOR
+
+
+def _take_password(password: str) -> bool:
+    if not password_matches(current_user.password_hash, password):
+        return False
+    with unit_of_work() as session:
+        session.execute(
+            update(SessionRow)
+            .where(SessionRow.id == current_user.current_session_id)
+            .values(password_at=datetime.now(UTC))
+        )
+    return True
