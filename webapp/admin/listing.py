@@ -22,6 +22,8 @@ from webapp.database import unit_of_work
 from webapp.layout.csv_file import csv_line, stream
 
 Rows: TypeAlias = Select[*tuple[Any, ...]]
+# The sort value and the id of the row that a page begins after.
+Place: TypeAlias = tuple[Any, int | str]
 
 PAGE = 50
 CHUNK = 1_000
@@ -65,8 +67,8 @@ class Sort:
 class Listing:
     """A list as data. `select(filters)` gives the statement without order; its rows have the columns' values and `id`.
 
-    `id` is the column that tells two rows of the same sort value apart. `selection` gets the filters' values as
-    stripped texts and leaves out what it does not understand.
+    `id` is the column, a number or a text, that tells two rows of the same sort value apart. `selection` gets the
+    filters' values as stripped texts and leaves out what it does not understand.
     """
 
     key: str
@@ -119,7 +121,7 @@ def list_page(listing: Listing, *, template: str = "admin/list.html", **more: An
 def read_page(session: Session, listing: Listing, args: MultiDict[str, str]) -> ListPage:
     """One statement: a page's rows and one more, to know whether there is a next."""
     values, sort = _choices(listing, args)
-    after = _read_cursor(args.get("after", ""), sort)
+    after = _read_cursor(args.get("after", ""), listing, sort)
     rows = session.execute(_ordered(listing, values, sort, after).limit(PAGE + 1)).all()
     shown = rows[:PAGE]
     return ListPage(
@@ -141,7 +143,7 @@ def list_csv(listing: Listing) -> Response:
 
 def _csv_lines(listing: Listing, values: Mapping[str, str], sort: Sort) -> Iterator[str]:
     yield csv_line(str(column.label) for column in listing.columns)
-    after: tuple[Any, int] | None = None
+    after: Place | None = None
     while True:
         with unit_of_work() as session:
             rows = session.execute(_ordered(listing, values, sort, after).limit(CHUNK)).all()
@@ -177,7 +179,7 @@ def _choices(listing: Listing, args: MultiDict[str, str]) -> tuple[dict[str, str
     return values, next((sort for sort in listing.sorts if sort.key == wanted), listing.sorts[0])
 
 
-def _ordered(listing: Listing, values: Mapping[str, str], sort: Sort, after: tuple[Any, int] | None) -> Rows:
+def _ordered(listing: Listing, values: Mapping[str, str], sort: Sort, after: Place | None) -> Rows:
     statement = listing.selection(values).add_columns(sort.by.label("sort_value"), listing.id.label("sort_id"))
     if after is not None:
         place, here = tuple_(literal(after[0]), literal(after[1])), tuple_(sort.by, listing.id)
@@ -194,21 +196,26 @@ def _cursor(row: Row[Any], sort: Sort) -> str:
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
-def _read_cursor(raw: str, sort: Sort) -> tuple[Any, int] | None:
+def _read_cursor(raw: str, listing: Listing, sort: Sort) -> Place | None:
     """Where the page begins; None for the first page, and for what is no cursor of this order."""
     if not raw or len(raw) > 2_000:
         return None
     try:
-        key, value, number = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
+        key, value, row_id = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
         if isinstance(value, dict):
             value = datetime.fromisoformat(value["at"])
-        right = isinstance(value, sort.by.type.python_type) and not (isinstance(value, str) and "\0" in value)
-    except (ValueError, TypeError, KeyError, NotImplementedError):
+        right = key == sort.key and _may_be(value, sort.by) and _may_be(row_id, listing.id)
+    except (ValueError, TypeError, KeyError, NotImplementedError, RecursionError):
         return None
-    if key != sort.key or not right or not isinstance(number, int) or not -(2**63) <= number < 2**63:
-        return None
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return None
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return None
-    return value, number
+    return (value, row_id) if right else None
+
+
+def _may_be(value: Any, column: Any) -> bool:
+    """Whether the column could hold it."""
+    if not isinstance(value, column.type.python_type) or isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        return "\0" not in value and value == value.encode("utf-8", "replace").decode()
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return not isinstance(value, datetime) or value.tzinfo is not None
