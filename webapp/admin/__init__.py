@@ -3,10 +3,12 @@
 from flask import Flask
 
 from webapp.admin import account_grant, audit_log, navigation, translations
+from webapp.admin.number import Number
 
 
 def register(app: Flask) -> None:
-    """Add the pages and their menu."""
+    """Add the pages and their menu; `<number:…>` in their paths is an id."""
+    app.url_map.converters["number"] = Number
     navigation.register(app)
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)

@@ -72,14 +72,14 @@ class GrantForm(Form):
     reason = reason_field()
 
 
-@pages.route("/admin/accounts/<int:account_id>/grant", methods=["GET", "POST"])
+@pages.route("/admin/accounts/<number:account_id>/grant", methods=["GET", "POST"])
 @require_role("finance", "support")
 def grant(account_id: int) -> ResponseReturnValue:
     """The form, then what it would do, then it is done."""
     with unit_of_work() as session:
         try:
             account = ledger.get_account(session, account_id=account_id)
-        except (AccountNotFound, OverflowError):
+        except AccountNotFound:
             abort(404)
     form = GrantForm()
 
