@@ -19,6 +19,7 @@ from sqlalchemy import text
 from tests.billing.payments_double import PRICE, Payment, Payments
 from tests.billing.shop import at_once
 from webapp import ledger
+from webapp.account_words.entry_rows import rows_of
 from webapp.billing.checkout import start_purchase
 from webapp.billing.events import handle_event, store_event
 from webapp.billing.fulfilment import settle_purchase
@@ -28,7 +29,6 @@ from webapp.billing.stripe_event import StripeEvent
 from webapp.catalog.install import install_shipped_catalog
 from webapp.catalog.package import Package, find_package
 from webapp.clock import now
-from webapp.credits.entry_rows import rows_of
 from webapp.database import retried, unit_of_work
 
 CREDITS = 500

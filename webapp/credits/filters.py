@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from webapp.credits.naming import KINDS
+from webapp.account_words.naming import KINDS
 
 _MOST = 2**63 - 1
 _KINDS_OF = {"grant": ["grant", "purchase"]}

@@ -8,9 +8,9 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from webapp import ledger
-from webapp.credits.entry_rows import by_day, rows_of
+from webapp.account_words.entry_rows import by_day, rows_of
+from webapp.account_words.naming import KINDS, feature_names, kind_label
 from webapp.credits.filters import Filters, read_filters
-from webapp.credits.naming import KINDS, feature_names, kind_label
 from webapp.database import unit_of_work
 from webapp.i18n.formats import day
 from webapp.i18n.locale import known_zone

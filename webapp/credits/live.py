@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.credits.stick import Segment, segments_of
+from webapp.account_words.stick import Segment, segments_of
 from webapp.queue import ask_redis, redis_connection
 
 log = structlog.get_logger()

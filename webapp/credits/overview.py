@@ -11,17 +11,17 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.account_words.entry_rows import Row, rows_of
+from webapp.account_words.made_of import Sums, add_up
+from webapp.account_words.naming import grant_name, hold_name, shorten
+from webapp.account_words.stick import Mark, Segment, Stick
 from webapp.billing.dispute import FREEZE_REASON
 from webapp.billing.left_over import taken_over_soon
 from webapp.billing.plan_overview import NextGrant, Trouble, next_grant, trouble_with
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import current_subscription
-from webapp.credits.entry_rows import Row, rows_of
 from webapp.credits.live import Live, show_balance
-from webapp.credits.made_of import Sums, add_up
-from webapp.credits.naming import grant_name, hold_name, shorten
 from webapp.credits.pace import Lot, Pace, Turn, read_pace
-from webapp.credits.stick import Mark, Segment, Stick
 from webapp.credits.unlocks import read_unlocks
 from webapp.database import unit_of_work
 from webapp.i18n.formats import compact, credits_number, day, short_day

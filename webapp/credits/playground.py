@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.account_words.naming import feature_names
 from webapp.billing.limit_words import limit_words
 from webapp.billing.plan_of_account import plan_of, plans_of
 from webapp.catalog.counted import is_open
@@ -20,7 +21,6 @@ from webapp.catalog.rate_book import DimensionsRefused, QuantityOutOfBounds, Quo
 from webapp.catalog.rate_card import RatedFeature, list_features
 from webapp.credits.cost import Cost, cost_before
 from webapp.credits.live import Live, show_balance
-from webapp.credits.naming import feature_names
 from webapp.database import unit_of_work
 from webapp.ledger import Entry
 from webapp.people.suspension import not_suspended

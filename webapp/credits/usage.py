@@ -11,8 +11,8 @@ from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.account_words.naming import feature_names
 from webapp.credits.live import Live, show_balance
-from webapp.credits.naming import feature_names
 from webapp.credits.overview import GRANTS, free_lots
 from webapp.credits.pace import Pace, read_pace
 from webapp.credits.usage_calendar import midnight, time_before

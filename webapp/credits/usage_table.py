@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlencode
 
-from webapp.credits.naming import shorten, without_turns
+from webapp.account_words.naming import shorten, without_turns
 from webapp.credits.usage_calendar import Stretch
 from webapp.credits.usage_chart import OTHERS
 from webapp.credits.usage_figures import Sum, UsageFigures, UsageRow

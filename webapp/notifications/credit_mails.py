@@ -9,8 +9,8 @@ from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from webapp import ledger
+from webapp.account_words.naming import grant_name, shorten
 from webapp.config import Settings
-from webapp.credits.naming import grant_name, shorten
 from webapp.i18n.formats import credits_number, day
 from webapp.i18n.locale import known_zone, use_locale
 from webapp.notifications.unsubscribe import link

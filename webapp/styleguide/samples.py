@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from webapp.account_words.stick import Mark, Piece, Segment, Stick, lay
 from webapp.credits.cost import Cost
-from webapp.credits.stick import Mark, Piece, Segment, Stick, lay
 
 NOW = datetime(2027, 2, 10, 9, 30, tzinfo=UTC)
 _BARS = (

@@ -6,9 +6,9 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.account_words.plan_words import plan_cause, plan_detail, plan_story
+from webapp.account_words.reversal_words import in_full, in_short, reversal_of
 from webapp.catalog.rate_card import Feature
-from webapp.credits.plan_words import plan_cause, plan_detail, plan_story
-from webapp.credits.reversal_words import in_full, in_short, reversal_of
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant, Hold
 

@@ -7,9 +7,9 @@ from itertools import groupby
 
 from sqlalchemy.orm import Session
 
-from webapp.credits.dispute_words import disputes_in_short
-from webapp.credits.naming import entry_detail, entry_title, shorten
-from webapp.credits.plan_words import plan_cause, what_became_of_it
+from webapp.account_words.dispute_words import disputes_in_short
+from webapp.account_words.naming import entry_detail, entry_title, shorten
+from webapp.account_words.plan_words import plan_cause, what_became_of_it
 from webapp.ledger import Entry
 
 # The stick is never narrower than the number that stands on it, in thousandths of the column.
