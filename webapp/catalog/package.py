@@ -13,7 +13,10 @@ SUBSCRIBERS = "subscribers"
 
 
 class Package(Base):
-    """`credits` credits for one payment; name and description are the English source texts."""
+    """`credits` credits for one payment; name and description are the English source texts.
+
+    `version` counts the changes: who changes it says which one they saw.
+    """
 
     __tablename__ = "packages"
 
@@ -27,6 +30,7 @@ class Package(Base):
     active: Mapped[bool]
     popular: Mapped[bool]
     who_may_buy: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
     prices: Mapped[list["PackagePrice"]] = relationship(lazy="selectin", order_by="PackagePrice.currency")
 
     @property

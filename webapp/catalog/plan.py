@@ -17,6 +17,7 @@ class Plan(Base):
     Each month's credits expire with the month (`expiry` = period), `expiry_days` days after it began, or never. What
     of them is unspent then carries over once, up to `rollover_cap`. They pay for `features` only, where that names
     any, and are burnt by `grant_priority`. A trial lasts `trial_days` and comes with `trial_credits`.
+    `version` counts the changes: who changes it says which one they saw.
     """
 
     __tablename__ = "plans"
@@ -35,6 +36,7 @@ class Plan(Base):
     trial_credits: Mapped[int] = mapped_column(BigInteger, default=0)
     position: Mapped[int] = mapped_column(Integer)
     active: Mapped[bool]
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
     prices: Mapped[list["PlanPrice"]] = relationship(lazy="selectin", order_by="PlanPrice.currency")
 
     @property
