@@ -33,3 +33,18 @@ def test_a_command_in_another_shell_reaches_the_stripe_sandbox_of_the_running_in
 
 def test_the_proof_holds_on_the_running_instance(instance: Instance) -> None:
     assert "every invariant holds" in flask("ledger", "verify", DATA_DIR=str(instance.data_dir))
+
+
+def test_a_database_that_is_not_there_is_said_in_a_sentence() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "flask", "ledger", "verify"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://x@127.0.0.1:1/x"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("The database cannot be reached: ")
+    assert "Traceback" not in ran.stderr
