@@ -4,6 +4,7 @@ import math
 
 from flask import current_app
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from webapp import clock, ledger
 from webapp.api.problems import Problem, invalid
@@ -85,8 +86,12 @@ def _limit_reached(refusal: LimitReached) -> Problem:
 
 def _insufficient(*, required: int, available: int) -> Problem:
     settings: Settings = current_app.config["SETTINGS"]
-    detail = _(
-        "%(required)s credits are needed and %(available)s are available.", required=required, available=available
+    detail = ngettext(
+        "%(required)s credit is needed, and there are %(available)s.",
+        "%(required)s credits are needed, and there are %(available)s.",
+        required,
+        required=required,
+        available=available,
     )
     return Problem(
         402,
