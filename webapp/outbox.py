@@ -161,6 +161,27 @@ def replay(session: Session, *, row_id: int) -> None:
     session.info.setdefault(_PENDING, []).append((row.id, row.job))
 
 
+def replay_parked(session: Session, *, limit: int = 1_000) -> int:
+    """Put the parked rows back to work, the oldest first, at most `limit`; returns how many.
+
+    They are due at once, and the sweeper hands them out at its own pace.
+    """
+    parked = (
+        select(OutboxRow.id)
+        .where(OutboxRow.done_at.is_(None), OutboxRow.parked_at.is_not(None))
+        .order_by(OutboxRow.parked_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    replayed = session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(parked.scalar_subquery()))
+        .values(parked_at=None, attempts=0, due_at=clock.now())
+        .returning(OutboxRow.id)
+    )
+    return len(replayed.all())
+
+
 def sweep(session: Session, *, limit: int = 500) -> int:
     """Hand out again what is due and undone, in bounded chunks; returns how many.
 

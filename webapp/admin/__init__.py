@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from webapp.admin import account_grant, audit_log, navigation, translations
+from webapp.admin import account_grant, audit_log, impersonation, jobs, navigation, translations
 from webapp.admin.number import Number
 
 
@@ -13,3 +13,5 @@ def register(app: Flask) -> None:
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
     app.register_blueprint(audit_log.pages)
+    app.register_blueprint(jobs.pages)
+    impersonation.register(app)
