@@ -42,6 +42,12 @@ def show_database_away(error: Exception) -> ResponseReturnValue:
     return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
 
 
+def show_refusal(error: HTTPException, *, title: str, text: str) -> ResponseReturnValue:
+    """The page for one status, with words of its own."""
+    assert error.code is not None
+    return _answer(error.code, error, words=(title, text))
+
+
 def maintenance_page(error: ServiceUnavailable) -> ResponseReturnValue:
     """503 with words of its own: nothing is broken, and it was meant to be. It needs neither database nor session."""
     title = _("We are at work here")

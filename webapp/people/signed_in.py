@@ -2,19 +2,22 @@
 
 from flask import Flask, Response, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import login_user
+from flask_login import current_user, login_user
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from webapp.extensions import db, htmx, login_manager
-from webapp.people import portal_session, sessions
+from webapp.people import portal_session, seen_as, sessions
 from webapp.people.next_page import page_to_come_back_to
 from webapp.people.user import User
-from webapp.people.visitor import Visitor
+from webapp.people.visitor import SeenAccount, Visitor
 
 # Where a visitor is somebody: the account's own pages. Whatever is about a person, or comes to be, is not among them.
 _VISITORS_BLUEPRINTS = {"credits", "pricing", "checkout", "checkout_return", "subscribe", "plan", "cards"}
 _VISITORS_ENDPOINTS = {"language", "people.log_out", "people.portal", "people.open_portal"}
+# Which of those pages somebody with a role sees as the account's holder does.
+SEEN_BLUEPRINTS = {"credits", "pricing", "plan"}
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 def register(app: Flask) -> None:
@@ -23,6 +26,7 @@ def register(app: Flask) -> None:
     login_manager.init_app(app)
     login_manager.user_loader(load_user)
     login_manager.unauthorized_handler(ask_to_log_in)
+    app.jinja_env.globals["seen_account"] = seen_account
 
 
 def load_user(token: object) -> User | Visitor | None:
@@ -48,12 +52,31 @@ def load_user(token: object) -> User | Visitor | None:
             if seen.due:
                 sessions.touch(own, session_id=seen.session_id, stay=seen.stay)
                 session.modified = True  # the cookie of who stays signed in lives on from now, too
+            seeing = _seeing(own, seen)
     except SQLAlchemyError:
         g.user_not_loadable = True
         raise
     seen.user.current_session_id = seen.session_id
     seen.user.session_token = token
+    seen.user.seeing = seeing
+    if seeing is not None and request.method in READING and request.blueprint in SEEN_BLUEPRINTS:
+        return seeing
     return seen.user
+
+
+def _seeing(own: Session, seen: sessions.Seen) -> SeenAccount | None:
+    """Whose pages this session looks at; only a browser whose cookie says so is asked about."""
+    if seen_as.MARK not in session or seen.user.role is None:
+        return None
+    return seen_as.find(own, session_id=seen.session_id)
+
+
+def seen_account() -> SeenAccount | None:
+    """Whose pages this browser looks at as their holder sees them, on those pages and on any other."""
+    if seen_as.MARK not in session:
+        return None
+    somebody = current_user._get_current_object()
+    return somebody if isinstance(somebody, SeenAccount) else getattr(somebody, "seeing", None)
 
 
 def _is_for_visitors() -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.extensions import Base
+from webapp.people.visitor import SeenAccount
 
 ROLES = ("owner", "finance", "support", "translator")
 
@@ -16,11 +17,11 @@ class User(Base, UserMixin):
 
     `flask_login.current_user` is such a row, detached and whole: reading its attributes costs no SQL, and a change
     goes through a row that the unit of work loaded itself. `current_session_id` and `session_token` say by which
-    of their sessions the person came; they are no columns.
+    of their sessions the person came, and `seeing` whose pages that session looks at; they are no columns.
     """
 
     __tablename__ = "users"
-    __allow_unmapped__ = True  # the two that are no columns
+    __allow_unmapped__ = True  # those that are no columns
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     email: Mapped[str] = mapped_column(Text)
@@ -41,6 +42,7 @@ class User(Base, UserMixin):
 
     current_session_id: int | None = None
     session_token: str | None = None
+    seeing: SeenAccount | None = None
 
     @property
     def actor(self) -> str:

@@ -47,6 +47,17 @@ class Visitor(UserMixin):
         return self.session_token
 
 
+@dataclass(kw_only=True, eq=False)
+class SeenAccount(Visitor):
+    """An account whose pages somebody with a role looks at as its holder sees them. Nothing is written meanwhile.
+
+    `current_session_id` is that person's own session.
+    """
+
+    seen_by: str
+    seen_until: datetime
+
+
 def host_of(url: str) -> str:
     """The host of a URL as people read it, with the port where it has one."""
     parts = urlsplit(url)
