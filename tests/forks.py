@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).parents[1]
 # What the modules import that are started this way; they themselves run as `__main__`, each time anew.
-IMPORTED = ("webapp", "webapp.billing.stripe_api", "stripe", "rq", "rq.cron", "tests")
+IMPORTED = ("webapp.parts", "webapp.billing.stripe_api", "stripe", "rq", "rq.cron", "tests")
 STARTED = ("jobs.worker", "jobs.cron")
 PATIENCE_SECONDS = 120.0
 

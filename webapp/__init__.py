@@ -2,40 +2,28 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from werkzeug.middleware.proxy_fix import ProxyFix
-
-from webapp import (
-    admin,
-    api,
-    billing,
-    commands,
-    credits,
-    database,
-    errors,
-    health,
-    i18n,
-    layout,
-    logs,
-    maintenance,
-    metrics,
-    notifications,
-    people,
-    queue,
-    security,
-    styleguide,
-)
-from webapp.application import Application
-from webapp.config import Settings
-from webapp.extensions import csrf, htmx, limiter
+if TYPE_CHECKING:
+    from webapp.application import Application
+    from webapp.config import Settings
 
 
-def create_app(settings: Settings | None = None) -> Application:
+def create_app(settings: "Settings | None" = None) -> "Application":
     """The whole application, ready for any WSGI server.
 
     `settings` default to the environment's. Where they name no database or Redis, the embedded servers of
     `settings.data_dir` are used, and started if they don't run. Raises UnsafeSettings before anything is started.
     """
+    # Not above: whoever needs one module of this package (the runner, the Stripe sandbox) need not wait for all.
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from webapp import database, logs, queue
+    from webapp.application import Application
+    from webapp.config import Settings
+    from webapp.extensions import csrf, htmx, limiter
+    from webapp.parts import PARTS
+
     settings = with_servers(settings or Settings.from_environment())
     app = Application(
         "webapp",
@@ -60,28 +48,12 @@ def create_app(settings: Settings | None = None) -> Application:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    for part in (
-        security,
-        i18n,
-        layout,
-        errors,
-        health,
-        metrics,
-        maintenance,
-        people,
-        credits,
-        billing,
-        api,
-        notifications,
-        admin,
-        styleguide,
-        commands,
-    ):
+    for part in PARTS:
         part.register(app)
     return app
 
 
-def with_servers(settings: Settings) -> Settings:
+def with_servers(settings: "Settings") -> "Settings":
     """`settings` with a database and a Redis: where they name none, the embedded ones, started if need be."""
     if settings.database_url and settings.redis_url:
         return settings
@@ -96,7 +68,7 @@ def with_servers(settings: Settings) -> Settings:
     )
 
 
-def _configure(app: Application, settings: Settings) -> None:
+def _configure(app: "Application", settings: "Settings") -> None:
     app.config.update(
         SETTINGS=settings,
         SANDBOX=settings.sandbox,
