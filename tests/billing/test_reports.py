@@ -1,0 +1,218 @@
+"""Reports: random histories come to the same in credits and money, whichever way they are added up."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from tests.conftest import TestServers
+from tests.ledger.asking import HOUR, T0
+from tests.ledger.both import Effects
+from tests.ledger.conftest import new_clocked_database
+from tests.ledger.database_account import DatabaseAccount
+from tests.ledger.histories import Histories
+from webapp.billing import report_days, reports
+from webapp.billing.journal import CREDITS, journal_lines
+from webapp.billing.reports import Report, Sums
+from webapp.database import sqlalchemy_url
+
+FIRST, LAST = date(2030, 1, 1), date(2040, 1, 1)
+HOUSE = {
+    "sales": ("purchase",),
+    "promotions": ("grant",),
+    "rollover": ("rollover",),
+    "usage": ("spend", "refund"),
+    "breakage": ("expire",),
+    "refunds": ("revoke", "restore"),
+}
+
+
+@pytest.fixture(scope="module")
+def servers(server_addresses: Any) -> TestServers:
+    return new_clocked_database(server_addresses)
+
+
+@pytest.fixture(scope="module")
+def engine(servers: TestServers) -> Iterator[Engine]:
+    engine = create_engine(sqlalchemy_url(servers.database_url))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def lived(engine: Engine) -> Engine:
+    """Random histories of many accounts, whose grants cost odd sums."""
+    machine = type("Sold", (Histories,), {"engine": engine, "effects": Effects()})
+    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=60))
+    return engine
+
+
+@pytest.fixture
+def session(lived: Engine) -> Iterator[Session]:
+    """At a time after all of it. Nothing is kept: each test rolls up for itself."""
+    with Session(lived) as session:
+        session.execute(text("SELECT set_config('test.now', '2039-12-31', true)"))
+        yield session
+
+
+def roll_up(session: Session, *limits: datetime) -> None:
+    for limit in limits:
+        while report_days.roll_up(session, limit=limit):
+            pass
+
+
+def report(session: Session) -> Report:
+    return reports.read_report(session, since=FIRST, until=LAST, unit="month")
+
+
+def deferred_by_the_grants(session: Session) -> int:
+    return int(
+        session.execute(
+            text(
+                "SELECT coalesce(sum(cost_minor - div(cost_minor::numeric * (amount - remaining), amount)), 0)"
+                " FROM ledger.grants_v WHERE cost_minor > 0"
+            )
+        ).scalar_one()
+    )
+
+
+def test_what_was_sold_is_what_was_used_lost_given_back_and_still_owed(session: Session) -> None:
+    found = report(session)
+    money = found.total("month")
+    assert money.sold_minor > 0
+    assert min(money.recognised_minor, money.breakage_minor, money.refunded_minor) > 0, "a history too short"
+    assert money.sold_minor == (
+        money.recognised_minor + money.breakage_minor + money.refunded_minor + money.deferred_minor
+    )
+    cost = session.execute(
+        text("SELECT sum(cost_minor) FROM ledger.grants_v WHERE source <> 'rollover' AND cost_minor > 0")
+    ).scalar_one()
+    assert money.sold_minor == int(cost)
+    assert money.deferred_minor == deferred_by_the_grants(session)
+    for by in ("item", "feature"):
+        assert found.total(by) == money
+
+
+def test_credits_tie_to_the_trial_balance(session: Session) -> None:
+    found = report(session)
+    balance = {row[0]: int(row[1]) for row in session.execute(text("SELECT * FROM ledger.trial_balance_v"))}
+    for account, movements in HOUSE.items():
+        assert found.total("month", movements=movements).credits == -balance.get(account, 0), account
+    assert found.total("month", movements=("repay",)).credits == 0
+    assert found.total("month").credits == balance["grants"] + balance["debt"]
+
+
+def test_what_is_rolled_up_and_what_is_not_come_to_the_same(session: Session) -> None:
+    live = report(session)
+    lines = reports.read_days(session, since=FIRST, until=LAST)
+    roll_up(session, T0 + HOUR, T0 + 2 * HOUR, T0 + 26 * HOUR)
+    assert dict.fromkeys(report(session).figures, 1) == dict.fromkeys(live.figures, 1)
+    roll_up(session, datetime(2039, 12, 30, tzinfo=UTC))
+    assert dict.fromkeys(report(session).figures, 1) == dict.fromkeys(live.figures, 1)
+    assert reports.read_days(session, since=FIRST, until=LAST) == lines
+    roll_up(session, datetime(2039, 12, 30, tzinfo=UTC))  # again: nothing is added twice
+    assert report(session).total("month") == live.total("month")
+
+
+def test_a_period_begins_where_the_one_before_ended(session: Session) -> None:
+    for _way in range(2):
+        whole = report(session).total("month")
+        middle = (T0 + timedelta(days=1)).date()
+        late = reports.read_report(session, since=middle, until=LAST)
+        early = reports.read_report(session, since=FIRST, until=middle)
+        assert late.total("before") == early.total("day")
+        assert late.total("before") + late.total("day") == whole
+        roll_up(session, T0 + 30 * HOUR)
+
+
+def test_the_journal_balances_on_each_day_and_by_each_number(session: Session) -> None:
+    lines = reports.read_days(session, since=FIRST, until=LAST)
+    for currency in ("EUR", "USD", CREDITS):
+        balance: dict[Any, int] = {}
+        for line in journal_lines(lines, currency=currency):
+            assert (line.debit > 0) != (line.credit > 0)
+            for key in (line.day, line.number):
+                balance[key] = balance.get(key, 0) + line.debit - line.credit
+        assert set(balance.values()) <= {0}
+    deferred = sum(
+        line.credit - line.debit for line in journal_lines(lines, currency="EUR") if line.account.code == "2000"
+    )
+    assert deferred == deferred_by_the_grants(session)
+
+
+def test_a_grant_gives_all_of_its_money_and_takes_it_all_back(engine: Engine) -> None:
+    now = T0 - timedelta(days=2)
+    account = DatabaseAccount(engine, now=now - HOUR)
+    account.grant(now=now, amount=7, source="purchase", cost_minor=100)
+    for _ in range(7):
+        account.spend(now=now, amount=1, feature="image")
+
+    def sums(since: datetime, until: datetime) -> Sums:
+        with Session(engine) as session:
+            session.execute(text("SELECT set_config('test.now', '2039-12-31', true)"))
+            return reports.read_report(session, since=since.date(), until=until.date()).total("day", currency="EUR")
+
+    day = timedelta(days=1)
+    assert sums(now, now + day) == Sums(sold_minor=100, recognised_minor=100)
+    account.revoke(now=now, grant_id=1, target=7)  # all of it was spent: it becomes debt
+    assert sums(now, now + day) == Sums(credits=-7, sold_minor=100, recognised_minor=0, refunded_minor=100)
+    account.revoke(now=now, grant_id=1, target=0)
+    assert sums(now, now + day) == Sums(sold_minor=100, recognised_minor=100)
+
+
+def test_half_of_what_was_used_up_is_gone_after_so_many_days(engine: Engine) -> None:
+    with Session(engine) as session:
+        for number, emptied in enumerate(("2029-03-02", "2029-03-11", "2029-04-30", None)):
+            session.execute(
+                text(
+                    "INSERT INTO report_grants (account_id, grant_id, currency, out_credits, reclaimed, granted_on,"
+                    " emptied_on) VALUES (-1, :number, 'EUR', 0, 0, '2029-03-01', :emptied)"
+                ),
+                {"number": number, "emptied": emptied},
+            )
+        (cohort,) = reports.depletion(session, since=date(2029, 1, 1), until=date(2030, 1, 1), currency="EUR")
+        assert (cohort.month, cohort.grants, cohort.emptied, cohort.median_days) == ("2029-03", 4, 3, 10)
+        session.rollback()
+
+
+@pytest.mark.parametrize("job_runs", [2])
+def test_the_job_goes_on_where_it_stopped(fresh_app: Flask, job_runs: int, make_accounts: Callable[..., None]) -> None:
+    from jobs.roll_up_reports import roll_up_reports
+    from webapp.database import unit_of_work
+
+    make_accounts(fresh_app)
+    with fresh_app.app_context():
+        for _ in range(job_runs):
+            roll_up_reports()
+        with unit_of_work() as session:
+            reach = reports.reach_of(session)
+            assert reach.rolled_until is not None
+            today = reach.until.date()
+            found = reports.read_report(session, since=today - timedelta(days=3), until=today + timedelta(days=1))
+            assert (found.total("day").credits, found.total("day", movements=("spend",)).credits) == (70, -30)
+            active = reports.active_accounts(
+                session, since=today - timedelta(days=3), until=today + timedelta(days=1), reach=reach
+            )
+            assert active.get(today) == 1
+
+
+@pytest.fixture
+def make_accounts() -> Callable[..., None]:
+    from webapp import ledger
+    from webapp.database import unit_of_work
+
+    def make(app: Flask) -> None:
+        with app.app_context(), unit_of_work() as session:
+            one, _ = ledger.open_account(session, external_id="reported")
+            ledger.grant(session, account_id=one.account_id, amount=100, source="admin", actor="me")
+            ledger.spend(
+                session, account_id=one.account_id, amount=30, idempotency_key="a", actor="me", feature="image"
+            )
+
+    return make
