@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 
 from webapp.admin.audit import Figure, Figures
 from webapp.i18n import formats
@@ -19,10 +20,64 @@ NAMES: Mapping[str, object] = {
     "frozen": _l("Frozen"),
     "debt": _l("Debt"),
     "overdraft_limit": _l("Overdraft limit"),
+    "suspended": _l("Suspended"),
+    "revoked": _l("Taken back in total"),
+    "grant": _l("Grant"),
+    "hold": _l("Hold"),
+    "entry": _l("Entry"),
     "reason": _l("Reason"),
     "active": _l("Active"),
     "name": _l("Name"),
     "role": _l("Role"),
+    "description": _l("Description"),
+    "credits": _l("Credits"),
+    "prices": _l("Prices"),
+    "valid_months": _l("Valid for months"),
+    "valid_days": _l("Valid for days"),
+    "for_subscribers": _l("For subscribers only"),
+    "popular": _l("Popular"),
+    "order": _l("Order"),
+    "version": _l("Version"),
+    "billed": _l("Billed"),
+    "credits_per_month": _l("Credits a month"),
+    "expiry": _l("Credits expire"),
+    "expiry_days": _l("Expire after days"),
+    "rollover_cap": _l("Most that rolls over"),
+    "trial_days": _l("Days of trial"),
+    "trial_credits": _l("Credits of the trial"),
+    "grant_priority": _l("Order of burning"),
+    "features": _l("Only for"),
+    "audience": _l("For whom"),
+    "plan": _l("Plan"),
+    "accounts": _l("Accounts"),
+    "starts_at": _l("Begins"),
+    "ends_at": _l("Ends"),
+    "confirmed_only": _l("Only when the address is confirmed"),
+    "given_back": _l("Given back"),
+    "left_of_payment": _l("Left of the payment"),
+    "credits_of_payment": _l("Left of its credits"),
+    "out_of_reach": _l("Expired before or reserved"),
+    "state": _l("State"),
+}
+
+# Values that are words of ours, by the name of their figure.
+VALUES: Mapping[str, Mapping[str, object]] = {
+    "billed": {
+        "never": lazy_pgettext("billed", "never, it is free"),
+        "monthly": lazy_pgettext("billed", "each month"),
+        "yearly": lazy_pgettext("billed", "each year"),
+        "once": lazy_pgettext("billed", "once, for life"),
+    },
+    "expiry": {
+        "period": lazy_pgettext("credits expire", "at the end of the month"),
+        "days": lazy_pgettext("credits expire", "after some days"),
+        "never": lazy_pgettext("credits expire", "never"),
+    },
+    "audience": {
+        "everyone": lazy_pgettext("for whom", "everybody"),
+        "plan": lazy_pgettext("for whom", "who is on a plan"),
+        "accounts": lazy_pgettext("for whom", "a list of accounts"),
+    },
 }
 
 
@@ -44,9 +99,20 @@ def beside(before: Figures, after: Figures) -> list[Pair]:
     """The figures of both, in the order of `after`, then those that only `before` has."""
     names = [*after, *(name for name in before if name not in after)]
     return [
-        Pair(name=name, label=str(NAMES.get(name, name)), before=say(before.get(name)), after=say(after.get(name)))
+        Pair(
+            name=name,
+            label=str(NAMES.get(name, name)),
+            before=say_value(name, before.get(name)),
+            after=say_value(name, after.get(name)),
+        )
         for name in names
     ]
+
+
+def say_value(name: str, value: Figure | Any) -> str:
+    """The figure of that name in the reader's language."""
+    words = VALUES.get(name, {})
+    return str(words[value]) if isinstance(value, str) and value in words else say(value)
 
 
 def say(value: Figure | Any) -> str:

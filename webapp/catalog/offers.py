@@ -1,6 +1,6 @@
 """What is on offer, packages and plans: made, changed, put in order, taken off sale.
 
-A change is for those who come later. Purchases and orders keep a snapshot, and who is on a plan keeps the terms of then.
+A change is for those who come later: purchases and orders keep a snapshot, who is on a plan keeps the terms of then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def change_offer(
     offer.version += 1
     session.flush()
     _set_prices(session, kind, code=offer.code, prices=prices)
-    session.refresh(offer)
+    session.get_one(kind, offer.code, populate_existing=True)
     return True
 
 

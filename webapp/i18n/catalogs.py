@@ -56,10 +56,13 @@ class LiveDomain(Domain):
         locale = get_locale()
         if locale is None:
             return NullTranslations()
-        live = bool(current_app.config.get("SANDBOX"))
-        if live and pseudo.wanted():
+        if current_app.config.get("SANDBOX") and pseudo.wanted():
             return pseudo.TRANSLATIONS
-        key = (str(locale), live)
+        return self.of(str(locale))
+
+    def of(self, name: str) -> NullTranslations:
+        """The catalog of the locale that Babel calls `name`, as its readers have it now."""
+        key = (name, bool(current_app.config.get("SANDBOX")))
         loaded = self._loaded.get(key)
         if loaded is None or time.monotonic() - loaded.checked_at > _LOOK_AGAIN_SECONDS:
             with self._lock:

@@ -5,9 +5,12 @@ text, never a format string and never markup, because an admin and a translator 
 pass through the template's escaping.
 """
 
+from collections.abc import Iterable
+
 from flask import Flask
 
 from webapp.i18n.catalogs import content
+from webapp.i18n.locale import babel_name, tags
 
 # kind → msgctxt; what a translator reads above the text.
 CONTEXTS = {
@@ -39,3 +42,21 @@ def translate(kind: str, code: str, text: str | None) -> str:
     if not text:
         return ""
     return str(content.get_translations().upgettext(CONTEXTS.get(kind, kind), text)).translate(_TURNS)
+
+
+def untranslated_in(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """The configured languages whose readers see one of the (kind, text) in English, because nobody translated it."""
+    wanted = [(CONTEXTS[kind], text) for kind, text in texts if text]
+    return [tag for tag in translated_tags() if not all(_is_known(tag, context, text) for context, text in wanted)]
+
+
+def translated_tags() -> list[str]:
+    """The configured languages other than English, the source."""
+    return [tag for tag in tags() if tag.split("-")[0] != "en"]
+
+
+def _is_known(tag: str, context: str, text: str) -> bool:
+    """Asked with something behind it: the translation of a name may well be the same word."""
+    missing = "\0"
+    catalog: dict[object, str] = getattr(content.of(babel_name(tag)), "_catalog", {})
+    return catalog.get(f"{context}\x04{text}", missing) != missing
