@@ -9,6 +9,7 @@ from jobs.expire_due import expire_due
 from jobs.grant_campaigns import grant_campaigns
 from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
+from jobs.roll_up_reports import roll_up_reports
 from jobs.seal_ledger import seal_ledger
 from jobs.sweep_outbox import sweep_outbox
 from jobs.sweep_usage import sweep_usage
@@ -43,6 +44,7 @@ SCHEDULE = (
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
     Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
     Periodic(job=warn_expiring, every_seconds=3600, timeout_seconds=1800),
+    Periodic(job=roll_up_reports, every_seconds=600, timeout_seconds=1800),
     Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),
     Periodic(job=verify_ledger, every_seconds=24 * 3600, timeout_seconds=12 * 3600),

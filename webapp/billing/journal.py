@@ -1,12 +1,13 @@
 """The double-entry journal of a stretch of days, as accounting programs import it.
 
 In money: what was sold is owed first (deferred), becomes revenue by use or by expiry, or goes back to the payer. In
-credits: what customers have, against where it came from and went. A number is one booking, and its lines are in balance.
+credits: what customers have, against where it came from and went. A number is one booking, whose lines are in balance.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from webapp.billing.reports import DayLine
 
@@ -72,14 +73,15 @@ def journal_lines(lines: Iterable[DayLine], *, currency: str) -> Iterator[Journa
             number += 1
             if amount < 0:
                 debit, credit, amount = credit, debit, -amount
-            told = {
-                "day": line.day,
-                "number": f"{line.day:%Y%m%d}-{number}",
-                "movement": line.movement,
-                "reference": " ".join(part for part in (line.item, line.feature) if part),
-            }
-            yield JournalLine(account=debit, debit=amount, credit=0, **told)
-            yield JournalLine(account=credit, debit=0, credit=amount, **told)
+            told = partial(
+                JournalLine,
+                day=line.day,
+                number=f"{line.day:%Y%m%d}-{number}",
+                movement=line.movement,
+                reference=" ".join(part for part in (line.item, line.feature) if part),
+            )
+            yield told(account=debit, debit=amount, credit=0)
+            yield told(account=credit, debit=0, credit=amount)
 
 
 def _bookings(line: DayLine, currency: str) -> Iterator[tuple[BookAccount, BookAccount, int]]:

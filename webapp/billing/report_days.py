@@ -1,4 +1,4 @@
-"""Reports' figures by day, written down once each stretch of time is over: entries are never changed, so neither are they.
+"""Reports' figures by day, written down once a stretch of time is over: as entries never change, neither do they.
 
 What is rolled up reaches to `rolled_until`, a full hour. An entry counts by when it was booked; one that counts from
 earlier (`occurred_at`) is still of the day on which it was written, so a past day never changes.

@@ -6,10 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from flask import current_app
@@ -22,6 +21,7 @@ from webapp.config import Settings
 from webapp.ledger.proof.facts import Finding
 from webapp.ledger.proof.parallel import connect, count_entries, verify_accounts, verify_all
 from webapp.ledger.proof.sealed import SealReport, check_seals
+from webapp.ledger.proof.told import report_for_programs
 from webapp.ledger.seals import Seal
 from webapp.ledger.verify import Report
 from webapp.sealing import exported_seals, seal_keys
@@ -141,18 +141,7 @@ def _names(url: str, account_ids: set[int | None]) -> dict[int, str]:
 
 
 def _as_json(outcome: Outcome) -> str:
-    values: dict[str, Any] = {
-        "holds": outcome.exit_code == HOLDS,
-        **asdict(outcome.report),
-        "seals": outcome.seals.seals,
-        "sealed_heads": outcome.seals.heads,
-        "unknown_seal_keys": sorted(outcome.seals.unknown_keys),
-        "seconds": round(outcome.seconds, 3),
-        "findings": [
-            {**finding._asdict(), "account": outcome.names.get(finding.account_id or 0)} for finding in outcome.findings
-        ],
-    }
-    return json.dumps(values)
+    return json.dumps(report_for_programs(outcome.report, outcome.seals, seconds=outcome.seconds, names=outcome.names))
 
 
 def _as_text(outcome: Outcome) -> str:

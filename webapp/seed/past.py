@@ -14,6 +14,7 @@ from webapp.billing.following import follow_subscription
 from webapp.billing.free_plan import start_free
 from webapp.billing.fulfilment import settle_purchase
 from webapp.billing.granting_due import grant_due
+from webapp.billing.report_days import forget_reports
 from webapp.billing.settling_order import settle_order
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscribing import open_plan_checkout, plan_price_in, prepare_checkout, start_order
@@ -172,6 +173,7 @@ def relive(app: Flask, session: Session) -> Iterator[Past]:
             past = Past(session, till=till)
             yield past
             past.be_at(None)
+        forget_reports(session)  # they had been added up without this past
         for row_id, _job in outbox.take_pending(session):
             outbox.done(session, row=session.get_one(OutboxRow, row_id))
     except BaseException:
