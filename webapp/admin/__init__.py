@@ -2,16 +2,39 @@
 
 from flask import Flask
 
-from webapp.admin import account_grant, audit_log, impersonation, jobs, navigation, translations
+from webapp.admin import (
+    account_grant,
+    audit_log,
+    disputes,
+    events,
+    impersonation,
+    invoices,
+    jobs,
+    navigation,
+    plan_payment,
+    plan_payment_refund,
+    purchase,
+    purchase_refund,
+    purchases,
+    subscriptions,
+    translations,
+)
 from webapp.admin.number import Number
+from webapp.admin.stripe_links import StripeId, stripe_link
 
 
 def register(app: Flask) -> None:
-    """Add the pages and their menu; `<number:…>` in their paths is an id."""
+    """Add the pages and their menu; `<number:…>` in their paths is an id, `<stripe:…>` one of Stripe's."""
     app.url_map.converters["number"] = Number
+    app.url_map.converters["stripe"] = StripeId
+    app.jinja_env.globals["stripe_link"] = stripe_link
     navigation.register(app)
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
     app.register_blueprint(audit_log.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
+    for money in (purchases, purchase, purchase_refund, subscriptions, invoices, disputes, events):
+        app.register_blueprint(money.pages)
+    app.register_blueprint(plan_payment.pages)
+    app.register_blueprint(plan_payment_refund.pages)

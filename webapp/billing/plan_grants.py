@@ -1,9 +1,9 @@
 """The grants that a payment for a plan has made, with what they left for the next period."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, column, select, table, text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
@@ -32,6 +32,15 @@ class PeriodGrant:
             yield self.carried
 
 
+@dataclass(frozen=True, kw_only=True)
+class PeriodLine:
+    """A period, the name of its plan, and what is left of what it was given (None: nothing was)."""
+
+    period: EntitlementPeriod
+    plan_name: str
+    remaining: int | None
+
+
 def take_back_of_period(session: Session, *, grant: PeriodGrant, before: Gone, now: Gone) -> None:
     """Of the period's credits as many are revoked in total as `now` says, wherever they stand by now.
 
@@ -54,6 +63,23 @@ def split_target(*, target: int, carried: int, taken_before: int) -> tuple[int, 
     """
     rest = min(max(target - taken_before, 0), carried)
     return target - rest, rest
+
+
+def periods_paid_by(session: Session, *, payment_intent_id: str, limit: int) -> Sequence[PeriodLine]:
+    """The newest periods that the payment has paid for, with what is left of their own grants. One statement."""
+    grants = table("grants_v", column("account_id"), column("grant_id"), column("remaining"), schema="ledger")
+    rows = session.execute(
+        select(EntitlementPeriod, Entitlement.plan_name, grants.c.remaining)
+        .join(Entitlement, Entitlement.id == EntitlementPeriod.entitlement_id)
+        .outerjoin(
+            grants,
+            (grants.c.account_id == EntitlementPeriod.account_id) & (grants.c.grant_id == EntitlementPeriod.grant_id),
+        )
+        .where(_paid_by(payment_intent_id))
+        .order_by(EntitlementPeriod.starts_at.desc())
+        .limit(limit)
+    )
+    return [PeriodLine(period=period, plan_name=name, remaining=remaining) for period, name, remaining in rows]
 
 
 def grants_paid_by(session: Session, *, payment_intent_id: str, price_minor: int, currency: str) -> list[PeriodGrant]:

@@ -98,6 +98,7 @@ def quote_plan_refund(session: Session, *, payment_intent_id: str, amount_minor:
             gone=(after.revoked - before.revoked) - (before.balance - after.balance),
             balance_before=before.balance,
             balance_after=after.balance,
+            debt_before=before.debt,
             debt_after=after.debt,
         )
     return quote

@@ -32,6 +32,7 @@ class RefundQuote:
     gone: int
     balance_before: int
     balance_after: int
+    debt_before: int
     debt_after: int
 
 
@@ -78,6 +79,7 @@ def quote_refund(session: Session, *, purchase: Purchase, amount_minor: int | No
         gone=later.revoked - grant.revoked - taken - debt,
         balance_before=before.balance,
         balance_after=after.balance,
+        debt_before=before.debt,
         debt_after=after.debt,
     )
 
