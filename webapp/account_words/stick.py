@@ -3,6 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from webapp.i18n.formats import short_day
 from webapp.ledger import Grant
 
 # A segment below this share of the stick is a sliver; neighbouring slivers become one segment.
@@ -122,3 +126,10 @@ def _only_slivers(group: list[Piece], total: int) -> bool:
 def _room(amount: int, total: int) -> int:
     share = amount / total if total else 0
     return 3 if share >= 0.28 else 2 if share >= 0.15 else 1 if share >= LETTERED else 0
+
+
+def segment_label(segment: Segment) -> str:
+    """What stands on a stretch of a balance: when it expires, or of how many grants it is."""
+    if segment.count > 1:
+        return ngettext("in %(num)s grant", "in %(num)s grants", segment.count)
+    return short_day(segment.expires_at) if segment.expires_at else _("never expire")

@@ -1,33 +1,36 @@
 """/admin/accounts/<id>/grant: credits for one account, with a reason, from somebody who may give them."""
 
 from datetime import timedelta
-from typing import Any
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
-from wtforms import IntegerField
-from wtforms.validators import InputRequired, NumberRange, Optional
 
 from webapp import clock, ledger
-from webapp.admin import acting
-from webapp.admin.account_figures import figures_of
-from webapp.admin.acts import Act, Done, Order, Refused, define
+from webapp.admin.account_figures import figures_before, figures_of
+from webapp.admin.account_form import (
+    Input,
+    act_page,
+    credits_field,
+    credits_input,
+    find_account,
+    text_input,
+    whole_number_field,
+)
+from webapp.admin.acts import Act, Done, Order, define
 from webapp.admin.forms import Form, reason_field, text_field
 from webapp.admin.refusal_words import refused
-from webapp.database import unit_of_work
-from webapp.ledger import AccountNotFound, LedgerRefusal
+from webapp.ledger import LedgerRefusal
 from webapp.people.roles import require_role
 
 pages = Blueprint("admin_account_grant", __name__)
 
-MOST_CREDITS = 10**12
 MOST_DAYS = 36_500
 
 
 def _grant(session: Session, order: Order, *, account_id: int, credits: int, days: int | None, text: str) -> Done:
-    before = figures_of(session, account_id=account_id)
+    before = figures_before(session, account_id=account_id)
     try:
         ledger.grant(
             session,
@@ -38,7 +41,6 @@ def _grant(session: Session, order: Order, *, account_id: int, credits: int, day
             idempotency_key=order.key,
             expires_at=clock.now() + timedelta(days=days) if days else None,
             description=text,
-            metadata={"reason": order.reason},
         )
     except LedgerRefusal as refusal:
         raise refused(refusal) from None
@@ -66,8 +68,8 @@ GRANT = define(
 class GrantForm(Form):
     """How many, until when, what the customer reads, and why."""
 
-    credits = IntegerField(validators=[InputRequired(_l("Say how many.")), NumberRange(1, MOST_CREDITS)])
-    days = IntegerField(validators=[Optional(), NumberRange(1, MOST_DAYS)])
+    credits = credits_field()
+    days = whole_number_field(most=MOST_DAYS, required=False)
     text = text_field()
     reason = reason_field()
 
@@ -76,31 +78,23 @@ class GrantForm(Form):
 @require_role("finance", "support")
 def grant(account_id: int) -> ResponseReturnValue:
     """The form, then what it would do, then it is done."""
-    with unit_of_work() as session:
-        try:
-            account = ledger.get_account(session, account_id=account_id)
-        except AccountNotFound:
-            abort(404)
+    account = find_account(account_id)
     form = GrantForm()
-
-    def page(**more: Any) -> ResponseReturnValue:
-        html = render_template("admin/accounts/grant.html", form=form, account=account, **more)
-        return html, 422 if form.errors or more else 200
-
-    def refuse(refusal: Refused) -> ResponseReturnValue:
-        return page(refusal=str(refusal.message))
-
-    if not form.validate_on_submit():
-        return page()
-    return acting.handle(
+    days = Input(
+        name="days",
+        label=_l("Expire after days"),
+        kind="number",
+        hint=_l("Empty: never."),
+        more={"min": 1, "inputmode": "numeric"},
+    )
+    return act_page(
         GRANT,
-        arguments={
-            "account_id": account_id,
-            "credits": form.credits.data,
-            "days": form.days.data,
-            "text": form.text.data or "",
-        },
-        reason=form.reason.data,
-        back=f"/admin/accounts/{account_id}",
-        refuse=refuse,
+        account=account,
+        form=form,
+        inputs=[
+            credits_input("credits", _l("Credits")),
+            days,
+            text_input(hint=_l("Such as: an apology for yesterday’s outage.")),
+        ],
+        arguments=lambda: {"credits": form.credits.data, "days": form.days.data, "text": form.text.data or ""},
     )

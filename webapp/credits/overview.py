@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
@@ -14,7 +13,7 @@ from webapp import ledger
 from webapp.account_words.entry_rows import Row, rows_of
 from webapp.account_words.made_of import Sums, add_up
 from webapp.account_words.naming import grant_name, hold_name, shorten
-from webapp.account_words.stick import Mark, Segment, Stick
+from webapp.account_words.stick import Mark, Segment, Stick, segment_label
 from webapp.billing.dispute import FREEZE_REASON
 from webapp.billing.left_over import taken_over_soon
 from webapp.billing.plan_overview import NextGrant, Trouble, next_grant, trouble_with
@@ -223,7 +222,7 @@ def _hold_rows(session: Session, account_id: int) -> list[HoldRow]:
 
 
 def _stick(live: Live, pace: Pace, now: datetime) -> Stick:
-    segments = [replace(segment, label=_label(segment)) for segment in live.segments]
+    segments = [replace(segment, label=segment_label(segment)) for segment in live.segments]
     return Stick(
         total=live.total,
         held=live.balance.held,
@@ -231,12 +230,6 @@ def _stick(live: Live, pace: Pace, now: datetime) -> Stick:
         segments=segments,
         dates=_clear_of(segments, _dates(live, pace, now), live.total),
     )
-
-
-def _label(segment: Segment) -> str:
-    if segment.count > 1:
-        return ngettext("in %(num)s grant", "in %(num)s grants", segment.count)
-    return short_day(segment.expires_at) if segment.expires_at else _("never expire")
 
 
 def _dates(live: Live, pace: Pace, now: datetime) -> list[Mark]:

@@ -128,6 +128,10 @@ _GRANT = text(f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :
 _GRANT_BY_KEY = text(
     f"SELECT {GRANT_COLUMNS} FROM ledger.grants_v WHERE account_id = :account_id AND source_key = :source_key"
 )
+_ABOUT = text(
+    f"SELECT {ENTRY_COLUMNS} FROM ledger.entries_v WHERE account_id = :account_id AND about_seq = :seq"
+    " ORDER BY seq LIMIT :limit"
+)
 _BOUNDS = text("SELECT lowest, highest FROM ledger.seq_bounds(:account_id, :since, :until)")
 _PAGE = text(
     f"SELECT {ENTRY_COLUMNS} FROM ledger.entries_v"
@@ -152,6 +156,12 @@ def draws(session: Session, *, account_id: int, seq: int) -> list[Draw]:
     """The draws of one entry in the order drawn, each with its grant as it is now."""
     rows = call_all(session, _DRAWS, {"account_id": account_id, "seq": seq})
     return [Draw(amount=row["drawn"], grant=Grant.of(row)) for row in rows]
+
+
+def entries_about(session: Session, *, account_id: int, seq: int, limit: int = 100) -> list[Entry]:
+    """The first entries about that one, oldest first: a spend's refunds, a grant's revokes and what carries it on."""
+    rows = call_all(session, _ABOUT, {"account_id": account_id, "seq": seq, "limit": limit})
+    return [Entry.of(row) for row in rows]
 
 
 def get_grant(session: Session, *, account_id: int, grant_id: int) -> Grant:
