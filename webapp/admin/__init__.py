@@ -11,8 +11,10 @@ from webapp.admin import (
     invoices,
     jobs,
     navigation,
+    packages,
     plan_payment,
     plan_payment_refund,
+    plans,
     purchase,
     purchase_refund,
     purchases,
@@ -32,6 +34,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
     app.register_blueprint(audit_log.pages)
+    app.register_blueprint(packages.pages)
+    app.register_blueprint(plans.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
     for money in (purchases, purchase, purchase_refund, subscriptions, invoices, disputes, events):

@@ -11,7 +11,7 @@ from wtforms.validators import AnyOf, DataRequired, Length, ValidationError
 
 from webapp.admin.forms import Form, stripped
 from webapp.admin.price_fields import PriceField, faults_of
-from webapp.catalog.offers import CODE, MOST_CODE
+from webapp.catalog.offers import CODE, MOST_CODE, PackageTerms, PlanTerms
 
 MOST_NAME = 100
 MOST_DESCRIPTION = 200
@@ -54,12 +54,25 @@ class OfferForm(Form):
         written = str(self.version.data or "")
         return int(written) if re.fullmatch(r"[0-9]{1,18}", written) else 0
 
-    def accept(self, prices: Sequence[PriceField], *, needs_price: bool) -> bool:
+    @property
+    def is_priced(self) -> bool:
+        """Whether it has prices at all."""
+        return True
+
+    def terms(self) -> PackageTerms | PlanTerms:
+        """What a form that was accepted promises."""
+        raise NotImplementedError
+
+    def find_price_faults(self, prices: Sequence[PriceField]) -> dict[str, str]:
+        """Field name → what is wrong with the prices beyond how they were typed."""
+        if self.is_priced and all(price.minor is None for price in prices):
+            return {prices[0].name: str(_("Give it a price in at least one currency."))}
+        return {}
+
+    def accept(self, prices: Sequence[PriceField]) -> bool:
         """Whether all of it can be saved; else `messages` say what cannot."""
         sound = bool(self.validate_on_submit())
-        self.price_faults = faults_of(prices)
-        if needs_price and not self.price_faults and all(price.minor is None for price in prices):
-            self.price_faults = {prices[0].name: str(_("Give it a price in at least one currency."))}
+        self.price_faults = faults_of(prices) or self.find_price_faults(prices)
         return sound and not self.price_faults
 
     @property

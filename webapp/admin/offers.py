@@ -21,12 +21,12 @@ from webapp.i18n import content
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[Offer]):
-    """Packages or plans. `word` begins its acts and subjects; `also` does what goes with a change."""
+    """Packages or plans. `word` begins its acts and subjects; `also` does what goes with a change of these figures."""
 
     word: str
     model: type[Offer]
     figures: Callable[[Offer], Figures]
-    also: Callable[[Session, Offer], None] = field(default=lambda _session, _offer: None)
+    also: Callable[[Session, Offer, Figures], None] = field(default=lambda _session, _offer, _before: None)
 
     def subject(self, code: str) -> str:
         return f"{self.word}:{code}"
@@ -59,9 +59,12 @@ class Meanwhile:
 def find(kind: Kind[Offer], *, code: str) -> Offer | None:
     """The one of that code with its prices, as it is stored now, to be read without a session."""
     with unit_of_work() as session:
-        offer: Offer | None = None if "\0" in code else session.get(kind.model, code, populate_existing=True)
-        for one in [] if offer is None else [*offer.prices, offer]:
-            session.expunge(one)
+        if "\0" in code:
+            return None
+        offer = session.get(kind.model, code, populate_existing=True)
+        if offer is not None:
+            for one in (*offer.prices, offer):
+                session.expunge(one)
     return offer
 
 
@@ -100,7 +103,7 @@ def change(kind: Kind[Offer], wanted: Wanted, *, version: int) -> bool:
         before = kind.figures(offer)
         if not offers.change_offer(session, kind.model, offer=offer, terms=wanted.terms, prices=wanted.prices):
             return False
-        kind.also(session, offer)
+        kind.also(session, offer, before)
         _record(session, kind, offer, by=wanted.by, act=act, before=before, submission=wanted.submission)
         return True
 
