@@ -1,0 +1,128 @@
+"""/admin/accounts: all accounts, found by address or name, those that need a look, and all of it as CSV."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, column, func, literal_column, select, table, union_all
+from sqlalchemy.sql.selectable import Subquery
+
+from webapp.admin.listing import Column, Filter, Listing, Rows, Sort, list_csv, list_page
+from webapp.people.roles import require_role
+from webapp.people.suspension import Suspension
+from webapp.people.user import User
+
+# So many are found by the beginning of an address, a name and an external id, each: no search adds up without an end.
+MOST_FOUND = 1_000
+
+ACCOUNTS = table(
+    "accounts_v",
+    column("account_id", BigInteger),
+    column("external_id", Text),
+    column("kind", Text),
+    column("name", Text),
+    column("balance", BigInteger),
+    column("debt", BigInteger),
+    column("created_at", DateTime(timezone=True)),
+    schema="ledger",
+).alias("a")
+GRANTS = table("grants_v", column("account_id", BigInteger), column("frozen"), column("open"), schema="ledger")
+# What is true now: what has expired is in none of it. Worked out for the rows of the page alone, after the LIMIT.
+NOW: ColumnElement[Any] = literal_column("(SELECT to_jsonb(b) FROM ledger.balance(a.account_id) b)")
+
+
+def _selection(values: Mapping[str, str]) -> Rows:
+    statement: Rows = (
+        select(
+            ACCOUNTS.c.account_id,
+            ACCOUNTS.c.external_id,
+            ACCOUNTS.c.created_at,
+            func.coalesce(func.nullif(User.name, ""), ACCOUNTS.c.name, "").label("name"),
+            User.email,
+            NOW.label("now"),
+            Suspension.id.is_not(None).label("suspended"),
+        )
+        .select_from(ACCOUNTS)
+        .outerjoin(User, User.account_id == ACCOUNTS.c.account_id)
+        .outerjoin(Suspension, (Suspension.account_id == ACCOUNTS.c.account_id) & Suspension.ended_at.is_(None))
+    )
+    if "q" in values:
+        statement = statement.where(ACCOUNTS.c.account_id.in_(select(_named(values["q"]).c.account_id)))
+    if values.get("status") == "debt":
+        statement = statement.where(ACCOUNTS.c.debt > 0)
+    if values.get("status") == "suspended":
+        statement = statement.where(Suspension.id.is_not(None))
+    if values.get("status") == "frozen":
+        frozen = select(GRANTS.c.account_id).where(GRANTS.c.frozen, GRANTS.c.open)
+        statement = statement.where(ACCOUNTS.c.account_id.in_(frozen))
+    return statement
+
+
+def _named(words: str) -> Subquery:
+    """The accounts whose person's address or name, or whose external id, begins so; the address may end "@acme.com"."""
+    low = words.lower()
+    by_email = User.email_key.startswith(low, autoescape=True)
+    if low.startswith("@"):
+        by_email = func.reverse(User.email_key).startswith(low[::-1], autoescape=True)
+    found = [
+        select(User.account_id).where(by_email).limit(MOST_FOUND),
+        select(User.account_id).where(func.lower(User.name).startswith(low, autoescape=True)).limit(MOST_FOUND),
+        select(ACCOUNTS.c.account_id)
+        .where(ACCOUNTS.c.external_id.startswith(words, autoescape=True))
+        .limit(MOST_FOUND),
+    ]
+    return union_all(*(one.subquery().select() for one in found)).subquery()
+
+
+def _who(row: Any) -> tuple[str, str]:
+    return f"/admin/accounts/{row.account_id}", row.email or row.name or row.external_id
+
+
+LISTING = Listing(
+    key="accounts",
+    title=_l("Accounts"),
+    path="/admin/accounts",
+    id=ACCOUNTS.c.account_id,
+    selection=_selection,
+    columns=(
+        Column(key="who", label=_l("Who"), show=_who, kind="link"),
+        Column(key="name", label=_l("Name"), show=lambda row: row.name),
+        Column(key="external_id", label=_l("External id"), show=lambda row: row.external_id, kind="code"),
+        Column(key="balance", label=_l("Balance"), show=lambda row: row.now["balance"], kind="credits"),
+        Column(key="available", label=_l("Available"), show=lambda row: row.now["available"], kind="credits"),
+        Column(key="debt", label=_l("Debt"), show=lambda row: row.now["debt"], kind="credits"),
+        Column(key="suspended", label=_l("Suspended"), show=lambda row: row.suspended, kind="flag"),
+        Column(key="created", label=_l("Created"), show=lambda row: row.created_at, kind="moment"),
+    ),
+    sorts=(
+        Sort(key="newest", label=_l("Newest first"), by=ACCOUNTS.c.account_id),
+        Sort(key="oldest", label=_l("Oldest first"), by=ACCOUNTS.c.account_id, ascending=True),
+    ),
+    filters=(
+        Filter(key="q", label=_l("Address, name or external id"), placeholder=_l("How it begins, or @example.com")),
+        Filter(
+            key="status",
+            label=_l("Which"),
+            options=lambda: [
+                ("debt", lazy_pgettext("accounts", "in debt")),
+                ("suspended", lazy_pgettext("accounts", "suspended")),
+                ("frozen", lazy_pgettext("accounts", "with frozen credits")),
+            ],
+        ),
+    ),
+)
+
+
+@require_role("finance", "support")
+def accounts() -> ResponseReturnValue:
+    """A page of them."""
+    return list_page(LISTING)
+
+
+@require_role("finance", "support")
+def accounts_csv() -> Response:
+    """The same as CSV."""
+    return list_csv(LISTING)
