@@ -46,6 +46,7 @@ class FeaturePreview:
 class AccountPreview:
     """What the account's uses cost, and would have cost."""
 
+    account_id: int
     external_id: str
     before: int
     after: int
@@ -72,21 +73,46 @@ def preview_prices(
     Reads only, account by account, and keeps no more than `most_accounts` of them.
     """
     session.execute(text("SET LOCAL statement_timeout = '15min'"))
-    draft = _Draft(prices, since=since)
-    changed: list[tuple[int, int, int, int]] = []  # a heap: how much changes, account, before, after
-    for account_id, uses in groupby(
-        _read(session, draft, since=since, until=until), key=lambda use: use.row.account_id
-    ):
-        before, after = draft.charge(uses)
-        if before != after:
-            entry = (abs(after - before), -account_id, before, after)
-            (heapq.heappushpop if len(changed) >= most_accounts else heapq.heappush)(changed, entry)
-    names = _names(session, [-account for _by, account, _before, _after in changed])
-    accounts = [
-        AccountPreview(external_id=names[-account], before=before, after=after)
-        for _by, account, before, after in sorted(changed, reverse=True)
-    ]
-    return PricePreview(features=draft.figures(), accounts=accounts)
+    reading = PreviewReading(prices, since=since, until=until, most_accounts=most_accounts)
+    reading.read(session)
+    return reading.result(session)
+
+
+class PreviewReading:
+    """A preview while it is made: whole, or some accounts after the others. `state` is what goes on from there."""
+
+    def __init__(self, prices: Mapping[str, Pricing], *, since: datetime, until: datetime, most_accounts: int) -> None:
+        self._draft = _Draft(prices, since=since)
+        self._since, self._until, self._most = since, until, most_accounts
+        self._changed: list[tuple[int, int, int, int]] = []  # a heap: how much changes, account, before, after
+
+    def read(self, session: Session, *, above: int = 0, up_to: int = 2**63 - 1) -> None:
+        """What accounts of ids above that and up to that used is counted."""
+        uses = _read(session, self._draft, since=self._since, until=self._until, above=above, up_to=up_to)
+        for account_id, of_account in groupby(uses, key=lambda use: use.row.account_id):
+            before, after = self._draft.charge(of_account)
+            if before != after and self._most:
+                entry = (abs(after - before), -account_id, before, after)
+                (heapq.heappushpop if len(self._changed) >= self._most else heapq.heappush)(self._changed, entry)
+
+    def result(self, session: Session) -> PricePreview:
+        names = _names(session, [-account for _by, account, _before, _after in self._changed])
+        accounts = [
+            AccountPreview(account_id=-account, external_id=names[-account], before=before, after=after)
+            for _by, account, before, after in sorted(self._changed, reverse=True)
+        ]
+        return PricePreview(features=self._draft.figures(), accounts=accounts)
+
+    @property
+    def state(self) -> tuple[dict[str, list[int]], list[list[int]]]:
+        """The figures of features and of accounts, as plain values."""
+        return dict(self._draft.seen), [list(entry) for entry in self._changed]
+
+    def restore(self, features: Mapping[str, Sequence[int]], accounts: Sequence[Sequence[int]]) -> None:
+        """It goes on from that state."""
+        self._draft.seen = {feature: list(figures) for feature, figures in features.items()}
+        self._changed = [(by, account, before, after) for by, account, before, after in accounts]
+        heapq.heapify(self._changed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +127,7 @@ class _Draft:
     def __init__(self, prices: Mapping[str, Pricing], *, since: datetime) -> None:
         self._book = RateBook({feature: Rated(0, pricing) for feature, pricing in prices.items()})
         self._since = since
-        self._seen: dict[str, list[int]] = {}  # uses, before, after, refused, by amount
+        self.seen: dict[str, list[int]] = {}  # uses, before, after, refused, by amount
         self._quoted: dict[tuple[Any, ...], dict[str, Any] | None] = {}
         every = [one for pricing in prices.values() for one in (pricing, *(v.pricing for v in pricing.variants))]
         self.asks_plan = any(PLAN in pricing.chosen for pricing in every)
@@ -119,7 +145,7 @@ class _Draft:
             row, cost = use.row, self._cost(use, used)
             if row.occurred_at is not None and row.occurred_at < self._since:
                 continue  # it only counted
-            figures = self._seen.setdefault(row.feature, [0] * 5)
+            figures = self.seen.setdefault(row.feature, [0] * 5)
             if not row.by_card:
                 figures[4] += row.uses
             elif cost is None:
@@ -135,7 +161,7 @@ class _Draft:
     def figures(self) -> list[FeaturePreview]:
         return [
             FeaturePreview(feature=feature, uses=uses, before=before, after=after, refused=refused, by_amount=by_amount)
-            for feature, (uses, before, after, refused, by_amount) in sorted(self._seen.items())
+            for feature, (uses, before, after, refused, by_amount) in sorted(self.seen.items())
         ]
 
     def _cost(self, use: _Use, used: dict[tuple[str, str, datetime], int]) -> int | None:
@@ -190,6 +216,7 @@ _USES = f"""
     FROM ledger.entries_v e
     LEFT JOIN ledger.holds_v h ON h.account_id = e.account_id AND h.number = e.hold_number
     WHERE e.kind = 'spend' AND e.feature IS NOT NULL AND e.occurred_at < :until
+      AND e.account_id > :above AND e.account_id <= :up_to
       AND NOT EXISTS (
           SELECT FROM ledger.entries_v r
           WHERE r.account_id = e.account_id AND r.about_seq = e.seq AND r.kind = 'refund'
@@ -212,13 +239,17 @@ _READ = text(
 _NAMES = text("SELECT account_id, external_id FROM ledger.accounts_v WHERE account_id = ANY (:ids)")
 
 
-def _read(session: Session, draft: _Draft, *, since: datetime, until: datetime) -> Iterator[_Use]:
+def _read(
+    session: Session, draft: _Draft, *, since: datetime, until: datetime, above: int, up_to: int
+) -> Iterator[_Use]:
     """The uses account by account, in the order in which they occurred, each with the account's plan."""
     arguments = {
         "since": since,
         "until": until,
         "has_free": draft.has_free,
         "counted_since": since - _LONGEST_WINDOW,
+        "above": above,
+        "up_to": up_to,
     }
     options = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
     for rows in session.execute(_READ, arguments, execution_options=options).partitions():

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webapp.catalog.pricing import (
@@ -34,13 +34,14 @@ _WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is wrong, and where: `features.image.credits`."""
+    """What is wrong, and where: `features.image.credits`. `says` is English; `data` are the values it names."""
 
     where: str
     says: str
+    data: Mapping[str, str | int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.says}"
+        return f"{self.where}: {self.says % self.data if self.data else self.says}"
 
 
 def pricing_from(terms: Mapping[str, Any]) -> Pricing:
@@ -99,16 +100,17 @@ def read_pricing(raw: Any, *, where: str) -> Pricing | list[Finding]:
         return findings
     pricing = replace(base, variants=variants)
     both = pricing.chosen & pricing.measured.union(*(one.pricing.measured for one in variants))
-    return [Finding(where=where, says=f"{name} is both measured and chosen") for name in sorted(both)] or pricing
+    says = "%(name)s is both measured and chosen"
+    return [Finding(where=where, says=says, data={"name": name}) for name in sorted(both)] or pricing
 
 
 def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
     model = raw.get("model")
     if not isinstance(model, str) or model not in MODELS:
-        return [Finding(where=f"{where}.model", says=f"must be one of {', '.join(MODELS)}")]
+        return [_one_of(MODELS, f"{where}.model")]
     words = _WORDS[model]
     findings = [
-        Finding(where=f"{where}.{word}", says=f"means nothing where the model is {model}")
+        Finding(where=f"{where}.{word}", says="means nothing where the model is %(model)s", data={"model": model})
         for word in raw
         if word not in words and word not in ("model", "free")
     ]
@@ -130,6 +132,10 @@ def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
     return _unreachable(pricing, where) or pricing
 
 
+def _one_of(words: tuple[str, ...], where: str) -> Finding:
+    return Finding(where=where, says="must be one of %(words)s", data={"words": ", ".join(words)})
+
+
 def _allowance(raw: Any, where: str, findings: list[Finding]) -> Allowance | None:
     if not isinstance(raw, dict):
         findings.append(Finding(where=where, says='must be a table, such as { quantity = 100, per = "month" }'))
@@ -141,7 +147,7 @@ def _allowance(raw: Any, where: str, findings: list[Finding]) -> Allowance | Non
     ]
     quantity, per = _number(raw, "quantity", where, findings, required=True), raw.get("per")
     if not isinstance(per, str) or per not in FREE_PERS:
-        findings.append(Finding(where=f"{where}.per", says=f"must be one of {', '.join(FREE_PERS)}"))
+        findings.append(_one_of(FREE_PERS, f"{where}.per"))
         return None
     return None if quantity is None else Allowance(quantity=quantity, per=per)
 
@@ -170,14 +176,18 @@ def _rounding(raw: Mapping[str, Any], where: str, findings: list[Finding]) -> st
         return rounding
     if rounding is None and raw.get("unit_size", 1) == 1:
         return "up"
-    says = "must be stated with a unit_size: " if rounding is None else "must be one of "
-    findings.append(Finding(where=f"{where}.rounding", says=says + " or ".join(ROUNDINGS)))
+    findings.append(_unstated_rounding(where) if rounding is None else _one_of(ROUNDINGS, f"{where}.rounding"))
     return "up"
+
+
+def _unstated_rounding(where: str) -> Finding:
+    says, data = "must be stated with a unit_size: %(words)s", {"words": " or ".join(ROUNDINGS)}
+    return Finding(where=f"{where}.rounding", says=says, data=data)
 
 
 def _tiers(raw: Any, where: str, findings: list[Finding]) -> tuple[Tier, ...]:
     if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_TIERS:
-        findings.append(Finding(where=where, says=f"must be a list of 1 to {MOST_TIERS} tiers"))
+        findings.append(Finding(where=where, says="must be a list of 1 to %(most)s tiers", data={"most": MOST_TIERS}))
         return ()
     tiers, before = [], 0
     for place, one in enumerate(raw):
@@ -187,8 +197,8 @@ def _tiers(raw: Any, where: str, findings: list[Finding]) -> tuple[Tier, ...]:
             continue
         if tier.up_to is not None:
             if tier.up_to <= before:
-                says = f"overlaps the tier before it: must be more than {before}"
-                findings.append(Finding(where=f"{here}.up_to", says=says))
+                says = "overlaps the tier before it: must be more than %(before)s"
+                findings.append(Finding(where=f"{here}.up_to", says=says, data={"before": before}))
             before = max(before, tier.up_to)
         tiers.append(tier)
     return tuple(tiers)
@@ -215,7 +225,8 @@ def _tier(raw: Any, where: str, findings: list[Finding], *, last: bool) -> Tier 
 def _rates(raw: Mapping[str, Any], where: str, findings: list[Finding]) -> tuple[DimensionRate, ...]:
     listed = raw.get("rates")
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_TIERS:
-        findings.append(Finding(where=f"{where}.rates", says=f"must be a list of 1 to {MOST_TIERS} rates"))
+        says = "must be a list of 1 to %(most)s rates"
+        findings.append(Finding(where=f"{where}.rates", says=says, data={"most": MOST_TIERS}))
         return ()
     rates = [_rate(one, f"{where}.rates[{place}]", findings) for place, one in enumerate(listed)]
     named = [rate.dimension for rate in rates if rate]
@@ -223,8 +234,7 @@ def _rates(raw: Mapping[str, Any], where: str, findings: list[Finding]) -> tuple
         if rate and rate.dimension in named[:place] and None not in rates:
             findings.append(Finding(where=f"{where}.rates[{place}].dimension", says="has a rate already"))
     if raw.get("rounding") is None and any(rate and rate.unit_size > 1 for rate in rates):
-        says = f"must be stated with a unit_size: {' or '.join(ROUNDINGS)}"
-        findings.append(Finding(where=f"{where}.rounding", says=says))
+        findings.append(_unstated_rounding(where))
     return tuple(rate for rate in rates if rate)
 
 
@@ -255,7 +265,9 @@ def _names_dimension(name: Any) -> bool:
 
 def _variants(raw: Any, where: str, findings: list[Finding]) -> tuple[Variant, ...]:
     if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_VARIANTS:
-        findings.append(Finding(where=where, says=f"must be a list of 1 to {MOST_VARIANTS} variants"))
+        findings.append(
+            Finding(where=where, says="must be a list of 1 to %(most)s variants", data={"most": MOST_VARIANTS})
+        )
         return ()
     variants: list[Variant] = []
     for place, one in enumerate(raw):

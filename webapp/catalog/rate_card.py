@@ -15,7 +15,10 @@ from webapp.extensions import Base
 
 
 class Feature(Base):
-    """Something of the product that costs credits; name, description and unit are the English source texts."""
+    """Something of the product that costs credits; name, description and unit are the English source texts.
+
+    `revision` counts how often those were changed.
+    """
 
     __tablename__ = "features"
 
@@ -24,6 +27,7 @@ class Feature(Base):
     description: Mapped[str] = mapped_column(Text)
     unit: Mapped[str] = mapped_column(Text)
     position: Mapped[int] = mapped_column(Integer)
+    revision: Mapped[int] = mapped_column(Integer, default=1)
 
 
 class RateCard(Base):

@@ -33,8 +33,8 @@ def read_card(content: str, *, features: Collection[str]) -> Prices:
     """The prices that the file states, of some of `features`. Raises CardRefused with every problem of it."""
     try:
         raw = tomllib.loads(content)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise CardRefused([Finding(where="file", says=f"is no TOML: {error}")]) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError, too
+        raise CardRefused([Finding(where="file", says="is no TOML: %(error)s", data={"error": str(error)})]) from None
     findings = [Finding(where=word, says="means nothing here") for word in raw if word != "features"]
     priced = raw.get("features")
     if not isinstance(priced, dict) or not priced:
@@ -54,8 +54,8 @@ def read_card(content: str, *, features: Collection[str]) -> Prices:
 
 def unknown_features(priced: Iterable[str], *, known: Collection[str]) -> list[Finding]:
     """Each that is priced but does not exist."""
-    says = f"there is no such feature; there are {', '.join(known) or 'none'}"
-    return [Finding(where=f"features.{feature}", says=says) for feature in priced if feature not in known]
+    says, data = "there is no such feature; there are %(known)s", {"known": ", ".join(known) or "none"}
+    return [Finding(where=f"features.{feature}", says=says, data=data) for feature in priced if feature not in known]
 
 
 def write_card(prices: Mapping[str, Pricing], *, heading: str, names: Mapping[str, str]) -> str:
