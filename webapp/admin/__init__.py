@@ -4,6 +4,7 @@ from flask import Flask
 
 from webapp.admin import (
     account_grant,
+    account_pages,
     audit_log,
     disputes,
     events,
@@ -33,6 +34,7 @@ def register(app: Flask) -> None:
     navigation.register(app)
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
+    app.register_blueprint(account_pages.pages)
     app.register_blueprint(audit_log.pages)
     app.register_blueprint(packages.pages)
     app.register_blueprint(plans.pages)
