@@ -63,8 +63,9 @@ def find(kind: Kind[Offer], *, code: str) -> Offer | None:
             return None
         offer = session.get(kind.model, code, populate_existing=True)
         if offer is not None:
-            for one in (*offer.prices, offer):
-                session.expunge(one)
+            for price in offer.prices:
+                session.expunge(price)
+            session.expunge(offer)
     return offer
 
 

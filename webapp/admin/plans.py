@@ -162,7 +162,7 @@ def _more(plan: Plan | None) -> dict[str, Any]:
 def _features(session: Session, plan: Plan | None) -> list[tuple[str, str]]:
     """Key and name of each that there is, and of those that the plan names though there are none of them."""
     rows = session.execute(select(Feature.key, Feature.name).order_by(Feature.position, Feature.key))
-    found = dict(rows.tuples().all())
+    found = {row.key: row.name for row in rows}
     return list((found | {key: key for key in (plan and plan.features) or () if key not in found}).items())
 
 
