@@ -12,6 +12,7 @@ from webapp.admin import (
     invoices,
     jobs,
     navigation,
+    orders,
     packages,
     plan_payment,
     plan_payment_refund,
@@ -40,7 +41,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(plans.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
-    for money in (purchases, purchase, purchase_refund, subscriptions, invoices, disputes, events):
+    for money in (purchases, purchase, purchase_refund, subscriptions, orders, invoices, disputes, events):
         app.register_blueprint(money.pages)
     app.register_blueprint(plan_payment.pages)
     app.register_blueprint(plan_payment_refund.pages)

@@ -67,12 +67,12 @@ def _is_about(text: str) -> ColumnElement[bool]:
 def what_follows(row: Row[Any] | Subscription) -> str:
     """What happens to it by itself: it ends, or another plan follows; empty where it goes on."""
     if row.ended_at is not None:
-        return _("Ended on %(day)s", day=day(row.ended_at))
+        return str(_("Ended on %(day)s", day=day(row.ended_at)))
     if not row.cancel_at_period_end or row.period_ends_at is None:
         return ""
     if row.pending_plan:
-        return _("%(plan)s follows on %(day)s", plan=row.pending_plan, day=day(row.period_ends_at))
-    return _("Ends on %(day)s", day=day(row.period_ends_at))
+        return str(_("%(plan)s follows on %(day)s", plan=row.pending_plan, day=day(row.period_ends_at)))
+    return str(_("Ends on %(day)s", day=day(row.period_ends_at)))
 
 
 def _who(row: Row[Any]) -> tuple[str, str]:
@@ -118,7 +118,7 @@ LISTING = Listing(
         Filter(key="of", label=_l("Email, account or Stripe id")),
     ),
     empty=_l("Nobody has subscribed yet"),
-    lead=_l("Plans that are paid each month or year. Their invoices are a list of their own."),
+    lead=_l("Plans that are paid each month or year. Invoices and orders are lists of their own."),
 )
 
 
