@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.credits.member import Member, member, new_member, shop
+from tests.credits.member import Member, member, new_member, shop, statements
 from webapp.database import unit_of_work
 from webapp.people.user import User
 
-__all__ = ["member", "new_member", "shop"]
+__all__ = ["member", "new_member", "shop", "statements"]
 
 
 @pytest.fixture

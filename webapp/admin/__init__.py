@@ -6,6 +6,7 @@ from webapp.admin import (
     account_grant,
     account_pages,
     audit_log,
+    bulk,
     disputes,
     events,
     impersonation,
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(audit_log.pages)
     app.register_blueprint(packages.pages)
     app.register_blueprint(plans.pages)
+    app.register_blueprint(bulk.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
     for money in (purchases, purchase, purchase_refund, subscriptions, orders, invoices, disputes, events):

@@ -208,14 +208,15 @@ def replay(row_id: int) -> ResponseReturnValue:
             .with_for_update()
         ).one_or_none()
         if parked is not None:
-            before = {"attempts": parked.attempts, "error": without_secrets(parked.last_error or "")}
+            error = without_secrets(parked.last_error or "")
+            before: audit.Figures = {"job": parked.job, "attempts": parked.attempts, "error": error}
             outbox.replay(session, row_id=row_id)
             audit.record(
                 session,
                 by=audit.doer(),
                 act="outbox.replay",
                 subject=f"outbox:{row_id}",
-                before={"job": parked.job, **before},
+                before=before,
             )
     if parked is None:
         flash(_("Nothing is set aside under this number any more."), "bad")

@@ -187,7 +187,7 @@ def _workers(one: Queue) -> list[Worker]:
 
 
 def _cron_heard_at() -> datetime | None:
-    newest: list[tuple[bytes, float]] = redis_connection().zrange(get_registry_key(), 0, 0, desc=True, withscores=True)
+    newest: Any = redis_connection().zrange(get_registry_key(), 0, 0, desc=True, withscores=True)
     return datetime.fromtimestamp(newest[0][1], tz=UTC) if newest else None
 
 
