@@ -13,7 +13,9 @@ from tests.billing.shop import Buyer, Shop
 from tests.billing.test_disputes import bought, deliver_disputes, open_dispute, spend
 from tests.billing.test_refunding import send
 from tests.statements import sent_through
+from webapp.admin import disputes, events, invoices, orders, purchases, subscriptions
 from webapp.admin.audit import AuditLine
+from webapp.admin.listing import Listing, _ordered
 from webapp.admin.money_field import NotAnAmount, minor_units, plain_amount
 from webapp.billing.purchase import Purchase
 from webapp.billing.refund import Refund, refunds_of
@@ -286,3 +288,39 @@ def test_an_amount_is_read_as_people_write_it(typed: str, currency: str, locale:
 def test_what_is_no_amount_is_refused(typed: str) -> None:
     with pytest.raises(NotAnAmount):
         minor_units(typed, currency="EUR", locale="en")
+
+
+ORDERED: list[tuple[Listing, dict[str, str]]] = [
+    (purchases.LISTING, {}),
+    (purchases.LISTING, {"state": "parked"}),
+    (purchases.LISTING, {"package": "starter"}),
+    (purchases.LISTING, {"of": "somebody@example.com"}),
+    (subscriptions.LISTING, {}),
+    (subscriptions.LISTING, {"status": "past_due"}),
+    (subscriptions.LISTING, {"plan": "pro"}),
+    (subscriptions.LISTING, {"of": "usr_somebody"}),
+    (orders.LISTING, {}),
+    (orders.LISTING, {"state": "parked"}),
+    (orders.LISTING, {"of": "usr_somebody"}),
+    (invoices.LISTING, {}),
+    (invoices.LISTING, {"status": "open"}),
+    (invoices.LISTING, {"of": "usr_somebody"}),
+    (disputes.LISTING, {}),
+    (events.LISTING, {}),
+    (events.LISTING, {"state": "parked"}),
+    (events.LISTING, {"type": "refund.created"}),
+]
+
+
+def test_each_order_and_filter_has_its_index(shop: Shop) -> None:
+    """With sorting made dear, a plan that sorts all the same has no index to go by."""
+    with shop.app.app_context(), unit_of_work() as session:
+        for off in ("seqscan", "bitmapscan", "sort", "incremental_sort", "hashjoin", "mergejoin"):
+            session.execute(text(f"SET LOCAL enable_{off} = off"))
+        for listing, values in ORDERED:
+            for sort in listing.sorts:
+                statement = _ordered(listing, values, sort, None).limit(51)
+                compiled = statement.compile(session.connection(), compile_kwargs={"literal_binds": True})
+                explain = text(f"EXPLAIN {compiled}".replace(":", r"\:"))
+                plan = "\n".join(session.execute(explain).scalars())
+                assert "Sort" not in plan, (listing.key, values, sort.key, plan)
