@@ -5,6 +5,7 @@ from flask import Flask
 from webapp.admin import (
     account_grant,
     account_pages,
+    approvals_page,
     audit_log,
     bulk,
     disputes,
@@ -15,12 +16,14 @@ from webapp.admin import (
     navigation,
     orders,
     packages,
+    people,
     plan_payment,
     plan_payment_refund,
     plans,
     purchase,
     purchase_refund,
     purchases,
+    search,
     subscriptions,
     translations,
 )
@@ -37,7 +40,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
     app.register_blueprint(account_pages.pages)
-    app.register_blueprint(audit_log.pages)
+    for own in (approvals_page, audit_log, people, search):
+        app.register_blueprint(own.pages)
     app.register_blueprint(packages.pages)
     app.register_blueprint(plans.pages)
     app.register_blueprint(bulk.pages)

@@ -9,17 +9,29 @@ from flask import current_app, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
+from limits import parse_many
 from sqlalchemy import select, update
 
 from webapp.admin import acts, audit, figure_words
 from webapp.admin.acts import Act, Done, Limits, Refused
 from webapp.database import unit_of_work
+from webapp.extensions import limiter
 from webapp.people.passwords import password_matches
 from webapp.people.sessions import SessionRow
 
 # For so long after a password was typed, nothing dangerous asks for it again.
 PASSWORD_HOLDS_FOR = timedelta(minutes=15)
+GUESSES = parse_many("5/minute;20/hour")
 _OWN_FIELDS = ("csrf_token", "step", "submission", "confirm_password")
+
+
+class PasswordRefused(Exception):
+    """It is not the person's password (422), or they have tried too often (429); the message says so."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        self.message = message
+        self.status = status
+        super().__init__(message)
 
 
 def limits() -> Limits:
@@ -51,9 +63,11 @@ def handle(
             done = acts.rehearse(act, by=by, limits=bounds, reason=reason, arguments=arguments)
             return _ask(act, done, reason=reason, back=back, submission=uuid4())
         submission = _submission()
-        if not password_is_fresh() and not _take_password(request.form.get("confirm_password", "")):
+        try:
+            require_password()
+        except PasswordRefused as wrong:
             done = acts.rehearse(act, by=by, limits=bounds, reason=reason, arguments=arguments)
-            return _ask(act, done, reason=reason, back=back, submission=submission, wrong_password=True)
+            return _ask(act, done, reason=reason, back=back, submission=submission, wrong=wrong)
         outcome = acts.perform(act, by=by, limits=bounds, reason=reason, arguments=arguments, submission=submission)
     except Refused as refusal:
         return refuse(refusal)
@@ -72,7 +86,7 @@ def _submission() -> UUID:
 
 
 def _ask(
-    act: Act, done: Done, *, reason: str, back: str, submission: UUID, wrong_password: bool = False
+    act: Act, done: Done, *, reason: str, back: str, submission: UUID, wrong: PasswordRefused | None = None
 ) -> ResponseReturnValue:
     page = render_template(
         "admin/confirm.html",
@@ -85,9 +99,9 @@ def _ask(
         submission=submission,
         fields=[(name, value) for name, value in request.form.items(multi=True) if name not in _OWN_FIELDS],
         ask_password=not password_is_fresh(),
-        wrong_password=wrong_password,
+        wrong_password=str(wrong.message) if wrong else "",
     )
-    return page, 422 if wrong_password else 200
+    return page, wrong.status if wrong else 200
 
 
 def password_is_fresh() -> bool:
@@ -97,13 +111,21 @@ def password_is_fresh() -> bool:
     return typed is not None and datetime.now(UTC) - typed < PASSWORD_HOLDS_FOR
 
 
-def _take_password(password: str) -> bool:
-    if not password_matches(current_user.password_hash, password):
-        return False
+def require_password() -> None:
+    """The form's `confirm_password` is the person's, or they have typed it lately. Raises PasswordRefused.
+
+    Who holds somebody's cookie and not their password may guess a few times a minute, and soon no more.
+    """
+    if password_is_fresh():
+        return
+    for guesses in GUESSES:
+        if not limiter.limiter.hit(guesses, "admin password", str(current_user.id)):
+            raise PasswordRefused(_("Too many attempts. Wait a while, then try again."), status=429)
+    if not password_matches(current_user.password_hash, request.form.get("confirm_password", "")):
+        raise PasswordRefused(_("This is not your password."), status=422)
     with unit_of_work() as session:
         session.execute(
             update(SessionRow)
             .where(SessionRow.id == current_user.current_session_id)
             .values(password_at=datetime.now(UTC))
         )
-    return True

@@ -103,11 +103,31 @@ def _over(amount: int, limit: int) -> bool:
 
 def rehearse(act: Act, *, by: Doer, limits: Limits, reason: str, arguments: Mapping[str, Any]) -> Done:
     """What it would do, found out by doing it in a database transaction that is rolled back. Raises Refused."""
+
+    def work(session: Session) -> Done:
+        done = act.do(session, Order(actor=by.actor, reason=reason, key="rehearsal"), **arguments)
+        _within_limit(session, act, by=by, limits=limits, done=done)
+        return done
+
+    return _undone(work)
+
+
+def rehearse_asked(asked: Approval) -> Done:
+    """What would be done if somebody agreed now. Raises Refused, and KeyError for an act that is no more."""
+    act, order = ACTS[asked.act], Order(actor=asked.asked_by_actor, reason=asked.reason, key="rehearsal")
+    return _undone(lambda session: act.do(session, order, **asked.arguments))
+
+
+def open_acts(role: str) -> list[str]:
+    """The keys of all acts that somebody of that role may do, and so decide about."""
+    return [act.key for act in ACTS.values() if act.is_open_to(role)]
+
+
+def _undone(work: Callable[[Session], Done]) -> Done:
     done: Done | None = None
     try:
         with unit_of_work() as session:
-            done = act.do(session, Order(actor=by.actor, reason=reason, key="rehearsal"), **arguments)
-            _within_limit(session, act, by=by, limits=limits, done=done)
+            done = work(session)
             raise _Undo
     except _Undo:
         assert done is not None

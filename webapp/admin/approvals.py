@@ -1,13 +1,13 @@
 """Acts that wait for a second person."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from sqlalchemy import BigInteger, DateTime, Identity, Text, Uuid, select
+from sqlalchemy import BigInteger, DateTime, Identity, Text, Uuid, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -112,6 +112,18 @@ def decide(
     )
     session.flush()
     return asked
+
+
+def count_waiting(session: Session, *, acts: Collection[str], most: int) -> int:
+    """How many of those acts wait for somebody, up to `most`."""
+    waiting = select(Approval.id).where(Approval.decision.is_(None), Approval.act.in_(acts)).limit(most).subquery()
+    return session.scalar(select(func.count()).select_from(waiting)) or 0
+
+
+def list_waiting(session: Session, *, acts: Collection[str], most: int) -> Sequence[Approval]:
+    """Those of these acts that wait for somebody, the one that waits longest first."""
+    waiting = select(Approval).where(Approval.decision.is_(None), Approval.act.in_(acts))
+    return session.scalars(waiting.order_by(Approval.id).limit(most)).all()
 
 
 def too_much(left: int) -> str:

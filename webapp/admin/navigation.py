@@ -8,6 +8,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
+from webapp.admin.acts import open_acts
+from webapp.admin.approvals import count_waiting
+from webapp.extensions import db
 from webapp.layout.navigation import page_exists
 from webapp.people.roles import require_role
 
@@ -38,14 +41,23 @@ SECTIONS: Mapping[str, tuple[object, tuple[str, ...]]] = {
 
 pages = Blueprint("admin", __name__)
 
+APPROVALS = "/admin/approvals"
+MOST_COUNTED = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One line of the menu."""
+    """One line of the menu; `waiting` is for how many things there somebody has to decide."""
 
     path: str
     label: str
     current: bool
+    waiting: int = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether more wait than were counted."""
+        return self.waiting == MOST_COUNTED
 
 
 def register(app: Flask) -> None:
@@ -55,16 +67,32 @@ def register(app: Flask) -> None:
 
 
 def admin_sections() -> list[Section]:
-    """The sections that the signed-in person may open, existing ones only."""
+    """The sections that the signed-in person may open, existing ones only, and what waits there. One statement."""
     return [
-        Section(path=path, label=str(label), current=f"{request.path}/".startswith(f"{path}/"))
+        Section(
+            path=path,
+            label=str(label),
+            current=f"{request.path}/".startswith(f"{path}/"),
+            waiting=_waiting() if path == APPROVALS else 0,
+        )
+        for path, label in _open_sections()
+    ]
+
+
+def _open_sections() -> list[tuple[str, object]]:
+    return [
+        (path, label)
         for path, (label, roles) in SECTIONS.items()
         if page_exists(path) and current_user.role in ("owner", *roles)
     ]
+
+
+def _waiting() -> int:
+    return count_waiting(db.session(), acts=open_acts(current_user.role), most=MOST_COUNTED)
 
 
 @pages.get("/admin")
 @require_role(*ROLES)
 def front() -> ResponseReturnValue:
     """The first section that is open to this person."""
-    return redirect(admin_sections()[0].path if admin_sections() else "/credits", 303)
+    return redirect(next((path for path, _label in _open_sections()), "/credits"), 303)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from flask import abort
+from flask import abort, current_app
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.exceptions import HTTPException
 
 from webapp.extensions import login_manager
 
@@ -31,6 +32,22 @@ def require_role(*roles: str) -> Callable[[View[Arguments]], View[Arguments]]:
                 abort(404)
             return view(*args, **kwargs)
 
+        guarded.open_to = frozenset({"owner", *roles})  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def may_open(path: str) -> bool:
+    """Whether a page answers this path, and the signed-in person's role is enough for it."""
+    try:
+        endpoint, _arguments = current_app.url_map.bind("").match(path.partition("?")[0], "GET")
+    except HTTPException:
+        return False
+    return current_user.role in roles_of(current_app.view_functions[endpoint])
+
+
+def roles_of(view: Callable[..., object]) -> frozenset[str]:
+    """The roles that a view guarded by `require_role` is open to; none for any other view."""
+    found: frozenset[str] = getattr(view, "open_to", frozenset())
+    return found

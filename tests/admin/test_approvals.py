@@ -1,0 +1,126 @@
+"""The page of what waits for a second person."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.admin.test_acts import doer, perform
+from tests.credits.member import Member
+from webapp.admin.acts import ACTS, Done, Limits, Refused
+from webapp.admin.approvals import Approval
+from webapp.database import unit_of_work
+from webapp.people.sessions import SessionRow
+
+LOW = Limits(approval_credits=100, approval_minor=0, support_grant_limit=0)
+
+
+@pytest.fixture
+def asker(person: Callable[..., Member]) -> Member:
+    return person("finance")
+
+
+@pytest.fixture
+def other(person: Callable[..., Member]) -> Member:
+    return person("finance")
+
+
+@pytest.fixture
+def asked(shop: Flask, asker: Member, member: Member) -> int:
+    found = perform(shop, doer(shop, asker, "finance"), member.account_id, 150, limits=LOW).approval_id
+    assert found is not None
+    return found
+
+
+def decision_of(app: Flask, approval_id: int) -> str | None:
+    with app.app_context(), unit_of_work() as session:
+        return session.scalars(select(Approval.decision).where(Approval.id == approval_id)).one()
+
+
+def test_what_waits_is_shown_counted_and_agreed_to(
+    shop: Flask, asker: Member, other: Member, member: Member, asked: int
+) -> None:
+    page = other.get("/admin/approvals").text
+    assert f'data-approval="{asked}"' in page
+    assert asker.email in page
+    assert 'class="count"' in other.get("/admin/audit-log").text
+    shown = other.get(f"/admin/approvals/{asked}").text
+    assert 'data-figure="available"' in shown
+    assert ">150<" in shown
+    assert member.balance() == 0
+    answer = other.post(f"/admin/approvals/{asked}", {"decision": "agree"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/approvals")
+    assert member.balance() == 150
+    page = other.get("/admin/approvals").text
+    assert f'data-approval="{asked}"' not in page
+    assert f'/admin/approvals/{asked}"' in page
+    assert other.email in other.download("/admin/approvals.csv").text
+    again = other.post_raw(
+        f"/admin/approvals/{asked}", {"decision": "agree", "csrf_token": other.token("/admin/approvals")}
+    )
+    assert again.status_code == 409
+    assert "Somebody has decided this already" in again.text
+    assert member.balance() == 150
+
+
+def test_who_asked_cannot_agree_and_may_take_it_back(shop: Flask, asker: Member, member: Member, asked: int) -> None:
+    shown = asker.get(f"/admin/approvals/{asked}").text
+    assert 'value="agree"' not in shown
+    refused = asker.post(f"/admin/approvals/{asked}", {"decision": "agree"})
+    assert refused.status_code == 409
+    assert "somebody else has to agree" in refused.text
+    assert asker.post(f"/admin/approvals/{asked}", {"decision": "decline"}).status_code == 303
+    assert decision_of(shop, asked) == "declined"
+    assert member.balance() == 0
+
+
+def test_agreeing_asks_for_the_password(shop: Flask, other: Member, member: Member, asked: int) -> None:
+    with shop.app_context(), unit_of_work() as session:
+        by = doer(shop, other, "finance")
+        session.execute(update(SessionRow).where(SessionRow.user_id == by.user_id).values(password_at=None))
+    assert 'name="confirm_password"' in other.get(f"/admin/approvals/{asked}").text
+    answer = other.post(f"/admin/approvals/{asked}", {"decision": "agree", "confirm_password": "guess"})
+    assert answer.status_code == 422
+    assert "This is not your password" in answer.text
+    assert decision_of(shop, asked) is None
+    assert member.balance() == 0
+
+
+def test_what_cannot_be_done_any_more_says_so(
+    shop: Flask, other: Member, member: Member, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def full(*_given: Any, **_arguments: Any) -> Done:
+        raise Refused("The account is full.")
+
+    monkeypatch.setitem(ACTS, "account.grant", replace(ACTS["account.grant"], do=full))
+    shown = other.get(f"/admin/approvals/{asked}")
+    assert shown.status_code == 200
+    assert "The account is full." in shown.text
+    assert 'value="agree"' not in shown.text
+    assert other.post(f"/admin/approvals/{asked}", {"decision": "agree"}).status_code == 409
+    assert decision_of(shop, asked) is None
+    assert other.post(f"/admin/approvals/{asked}", {"decision": "decline"}).status_code == 303
+
+
+@pytest.mark.parametrize("decision", ["", "maybe", "agree\0"])
+def test_another_decision_is_none(shop: Flask, other: Member, asked: int, decision: str) -> None:
+    assert other.post(f"/admin/approvals/{asked}", {"decision": decision}).status_code == 422
+    assert decision_of(shop, asked) is None
+
+
+def test_support_sees_what_support_may_do(
+    shop: Flask, person: Callable[..., Member], asked: int, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    support = person("support")
+    assert support.get(f"/admin/approvals/{asked}").status_code == 200
+    monkeypatch.setitem(ACTS, "account.grant", replace(ACTS["account.grant"], roles=("finance",)))
+    assert support.get(f"/admin/approvals/{asked}").status_code == 404
+    assert f'data-approval="{asked}"' not in support.get("/admin/approvals").text
+    refused = support.post_raw(
+        f"/admin/approvals/{asked}", {"decision": "agree", "csrf_token": support.token("/admin/approvals")}
+    )
+    assert refused.status_code == 404
