@@ -23,6 +23,7 @@ from webapp.admin import (
     purchase,
     purchase_refund,
     purchases,
+    rate_card_pages,
     search,
     subscriptions,
     translations,
@@ -47,6 +48,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(bulk.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
+    rate_card_pages.register(app)
     for money in (purchases, purchase, purchase_refund, subscriptions, orders, invoices, disputes, events):
         app.register_blueprint(money.pages)
     app.register_blueprint(plan_payment.pages)

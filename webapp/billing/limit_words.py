@@ -18,6 +18,26 @@ def limit_words(refusal: LimitReached) -> str:
     return str(_("The plan allows %(limit)s of these a month, and %(used)s are used.", **words))
 
 
+def allowed_words(quantity: int, per: str) -> str:
+    """How much of something a plan allows."""
+    if not quantity:
+        return str(_("none at all"))
+    words = {"limit": credits_number(quantity)}
+    if per == "hour":
+        return str(_("%(limit)s an hour", **words))
+    if per == "day":
+        return str(_("%(limit)s a day", **words))
+    return str(_("%(limit)s a month", **words))
+
+
+def fair_use_words(feature: str, quantity: int, per: str) -> str:
+    """What a plan allows of the feature of that name, for who compares plans."""
+    if not quantity:
+        return str(_("%(feature)s: not included", feature=feature))
+    # NOTE: Image: at most 50 a day
+    return str(_("%(feature)s: at most %(allowed)s", feature=feature, allowed=allowed_words(quantity, per)))
+
+
 def ceiling_words(one: Measure) -> str:
     """How much of what a plan allows is used now."""
     words = {"limit": credits_number(one.quantity), "used": credits_number(min(one.used, one.quantity))}

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.billing.currency import choose_currency
 from webapp.billing.entitlement import PAID_KINDS, Entitlement, running
+from webapp.billing.limit_words import fair_use_words
 from webapp.billing.pricing import Pricing, compare_offers
 from webapp.billing.stripe_api import mode
+from webapp.catalog.ceilings import list_ceilings
 from webapp.catalog.rate_card import RatedFeature, list_features, rate_card_in_force
 from webapp.config import Settings
 from webapp.database import unit_of_work
@@ -57,6 +59,7 @@ def _page() -> str:
             subscriber=any(one.kind in PAID_KINDS and not one.paused for one in mine),
             mine={one.plan for one in mine},
             only_for=_features_paid_for(pricing, features),
+            fair_use=_fair_use(session, features),
             first=_welcome(session),
             base_url=settings.base_url,
             language_urls={tag: f"/{tag}/pricing{query}" for tag in tags()},
@@ -75,6 +78,16 @@ def _features_paid_for(pricing: Pricing, features: Sequence[RatedFeature]) -> di
     names = {feature.key: translate("feature", feature.key, feature.name) for feature in features}
     limited = {offer.plan.code: offer.plan.features for offer in pricing.plans if offer.plan.features is not None}
     return {code: ", ".join(names.get(key, key) for key in keys) for code, keys in limited.items()}
+
+
+def _fair_use(session: Session, features: Sequence[RatedFeature]) -> dict[str, list[str]]:
+    """By the codes of plans that limit how much is used: how much of what, in words."""
+    names = {feature.key: translate("feature", feature.key, feature.name) for feature in features}
+    found: dict[str, list[str]] = {}
+    for one in list_ceilings(session):
+        if one.feature in names:
+            found.setdefault(one.plan, []).append(fair_use_words(names[one.feature], one.quantity, one.per))
+    return found
 
 
 def _welcome(session: Session) -> Terms | None:

@@ -18,8 +18,7 @@ from webapp.extensions import Base
 # One statement reads the entries of so many accounts; between statements there is a look at the time.
 ACCOUNTS_AT_ONCE = 2_000
 MOST_ACCOUNTS = 20
-# So long somebody waits for a page, and a worker goes on before it commits how far it came.
-PAGE_SECONDS = 2.0
+# So long a worker goes on before it commits how far it came.
 JOB_SECONDS = 20.0
 
 _LAST_ACCOUNT = text("SELECT coalesce(max(account_id), 0) FROM ledger.accounts_v")
@@ -63,7 +62,7 @@ def find_preview(session: Session, *, draft_id: int) -> RateCardPreview | None:
     return session.scalars(select(RateCardPreview).where(RateCardPreview.draft_id == draft_id)).one_or_none()
 
 
-def ask_preview(session: Session, *, draft: RateCardDraft, days: int, seconds: float = PAGE_SECONDS) -> RateCardPreview:
+def ask_preview(session: Session, *, draft: RateCardDraft, days: int, seconds: float) -> RateCardPreview:
     """The draft's preview by what was used in the last `days` is made, or begun and left to a worker.
 
     It takes the place of an earlier one. Takes `seconds` at the most, and one statement.

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import any_, exists, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -101,7 +101,7 @@ def is_key_used(session: Session, *, key: str) -> bool:
     named = [
         exists().where(Rate.feature == key),
         exists().where(PlanLimit.feature == key),
-        exists().where(Plan.features.contains([key])),
+        exists().where(literal(key) == any_(Plan.features)),
         exists().where(RateCardDraft.prices.has_key(key)),
     ]
     return any(session.execute(select(*named)).one())
