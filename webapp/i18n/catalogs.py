@@ -123,8 +123,16 @@ def _tell(path: Path, faults: list[Fault]) -> None:
 def _read_catalog(path: Path, locale: str) -> Catalog:
     with path.open("rb") as file:
         if path.suffix == ".mo":
-            return read_mo(cast(IO[bytes], file))
+            return _with_contexts(read_mo(cast(IO[bytes], file)))
         return read_po(cast(IO[bytes], file), locale=locale, abort_invalid=True)
+
+
+def _with_contexts(catalog: Catalog) -> Catalog:
+    """Babel reads the contexts of an .mo as bytes, and cannot write them again."""
+    for message in catalog:
+        context = cast(bytes | str | None, message.context)
+        message.context = context.decode(catalog.charset) if isinstance(context, bytes) else context
+    return catalog
 
 
 def _in_memory(catalog: Catalog) -> Translations:
