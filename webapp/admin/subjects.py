@@ -16,8 +16,8 @@ _PATHS: Mapping[str, str] = {
     "package": "/admin/packages/{}",
     "plan": "/admin/plans/{}",
     "campaign": "/admin/campaigns/{}",
-    "feature": "/admin/features/{}",
-    "rate-card": "/admin/rate-card/{}",
+    "feature": "/admin/features/{}/edit",
+    "rate-card": "/admin/rate-card/versions/{}",
     "bulk": "/admin/bulk/{}",
     "approval": "/admin/approvals/{}",
 }
