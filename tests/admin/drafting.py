@@ -58,7 +58,7 @@ def seen(member: Member) -> dict[str, str]:
     return hidden(member.get(DRAFT).text, "draft_id", "revision")
 
 
-def set_price(member: Member, feature: str, known: dict[str, str] | None = None, **fields: str) -> Any:
+def set_price(member: Member, feature: str, known: Any = None, **fields: str) -> Any:
     """Send the form of one price; `known` is the draft that the person looks at."""
     path = f"{DRAFT}/rates/{feature}"
     known = known or hidden(member.get(path).text, "draft_id", "revision")

@@ -35,7 +35,7 @@ def make(member: Member, feature: str, **changes: str) -> Any:
     return member.post(f"{PAGE}/new", {**WORDS, "key": feature, **changes})
 
 
-def change(member: Member, feature: str, known: dict[str, str] | None = None, **changes: str) -> Any:
+def change(member: Member, feature: str, known: Any = None, **changes: str) -> Any:
     path = f"{PAGE}/{feature}/edit"
     return member.post(path, {**WORDS, **(known or hidden(member.get(path).text, "revision")), **changes})
 

@@ -1,12 +1,16 @@
 """A draft of the rate card is changed by one at a time, and what is wrong with it is named."""
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from tests.admin.drafting import DRAFT, begin_draft, draft_of, hidden, lines, seen, set_price
 from tests.credits.member import Member
+from webapp.admin.finding_words import KNOWN
+from webapp.catalog import pricing_terms, rate_card_file, rate_card_versions
 from webapp.catalog.pricing import Allowance, Pricing, Tier
 
 
@@ -170,6 +174,27 @@ def test_one_draft_at_a_time(shop: Flask, finance: Member) -> None:
     assert finance.post_raw(f"{DRAFT}/start", {"csrf_token": token}).status_code == 303
     assert (draft_of(shop) or {})["image"].credits == 77
     assert seen(finance)["revision"] == "2"
+
+
+def said(path: Path) -> Iterator[str]:
+    """What the findings of a module say, before values are filled in."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name == "_wrong_number":
+            found: ast.AST | None = node
+        elif isinstance(node, ast.keyword) and node.arg == "says":
+            found = node.value
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).strip("(").startswith("says"):
+            found = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
+        else:
+            continue
+        yield from (
+            one.value for one in ast.walk(found) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        )
+
+
+def test_translators_know_whatever_a_draft_is_refused_for() -> None:
+    modules = (pricing_terms, rate_card_file, rate_card_versions)
+    assert {words for module in modules for words in said(Path(str(module.__file__)))} == KNOWN
 
 
 PATHS = ("", "/versions", "/versions.csv", "/versions/1", "/versions/1.toml")

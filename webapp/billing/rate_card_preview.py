@@ -88,15 +88,15 @@ def ask_preview(session: Session, *, draft: RateCardDraft, days: int, seconds: f
     return preview
 
 
-def continue_preview(session: Session, *, preview_id: int, read_to: int, seconds: float = JOB_SECONDS) -> None:
-    """The preview is so many seconds of work further, and finished or left to another job.
+def continue_preview(session: Session, *, preview_id: int, read_to: int) -> None:
+    """The preview is JOB_SECONDS of work further, and finished or left to another job.
 
     Does nothing when it is gone, finished or further than `read_to`.
     """
     locked = select(RateCardPreview).where(RateCardPreview.id == preview_id).with_for_update()
     preview = session.scalars(locked.execution_options(populate_existing=True)).one_or_none()
     if preview is not None and preview.finished_at is None and preview.read_to == read_to:
-        _go_on(session, preview, seconds=seconds)
+        _go_on(session, preview, seconds=JOB_SECONDS)
 
 
 def fail_preview(session: Session, *, preview_id: int, read_to: int, reason: str) -> None:
