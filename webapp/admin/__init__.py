@@ -15,15 +15,18 @@ from webapp.admin import (
     jobs,
     navigation,
     orders,
+    overview,
     packages,
     people,
     plan_payment,
     plan_payment_refund,
     plans,
+    proof,
     purchase,
     purchase_refund,
     purchases,
     rate_card_pages,
+    reports,
     search,
     subscriptions,
     translations,
@@ -38,6 +41,8 @@ def register(app: Flask) -> None:
     app.url_map.converters["stripe"] = StripeId
     app.jinja_env.globals["stripe_link"] = stripe_link
     navigation.register(app)
+    for figures in (overview, reports, proof):
+        app.register_blueprint(figures.pages)
     app.register_blueprint(translations.pages)
     app.register_blueprint(account_grant.pages)
     app.register_blueprint(account_pages.pages)

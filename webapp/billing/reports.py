@@ -4,9 +4,10 @@ Days are UTC's. What is rolled up is read from report_days, and the rest from th
 in one statement, so that nothing is counted twice or not at all. Money is in minor units.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import text
@@ -71,22 +72,28 @@ class Report:
         by: str,
         *,
         key: str | None = None,
-        movements: Sequence[str] | None = None,
+        movements: Collection[str] | None = None,
         currency: str | None = None,
     ) -> Sums:
         """The sum of the groups that fit."""
+        groups = self._groups.get(by, {})
+        chosen = groups.get(key, ()) if key is not None else (one for group in groups.values() for one in group)
         fitting = (
             figure.sums
-            for figure in self.figures
-            if figure.by == by
-            and (key is None or figure.key == key)
-            and (movements is None or figure.movement in movements)
-            and (currency is None or figure.currency == currency)
+            for figure in chosen
+            if (movements is None or figure.movement in movements) and (currency is None or figure.currency == currency)
         )
         return sum(fitting, Sums())
 
     def keys(self, by: str) -> list[str]:
-        return sorted({figure.key for figure in self.figures if figure.by == by})
+        return sorted(self._groups.get(by, {}))
+
+    @cached_property
+    def _groups(self) -> dict[str, dict[str, list[Figure]]]:
+        found: dict[str, dict[str, list[Figure]]] = {}
+        for figure in self.figures:
+            found.setdefault(figure.by, {}).setdefault(figure.key, []).append(figure)
+        return found
 
     def currencies(self) -> list[str]:
         return sorted({figure.currency for figure in self.figures if figure.currency})

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from flask import Response, stream_with_context
 
@@ -31,14 +32,14 @@ def _joined(lines: Iterable[str], size: int = 16_384) -> Iterator[str]:
     yield "".join(waiting)
 
 
-def csv_line(cells: Iterable[str | int | None]) -> str:
+def csv_line(cells: Iterable[str | int | Decimal | None]) -> str:
     """One line of RFC 4180, safe to open in a spreadsheet."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
     return buffer.getvalue()
 
 
-def safe_cell(cell: str | int | None) -> str | int:
+def safe_cell(cell: str | int | Decimal | None) -> str | int | Decimal:
     """Numbers as they are; text that a spreadsheet would run gets an apostrophe in front."""
     if cell is None:
         return ""
