@@ -91,6 +91,7 @@ def test_a_partial_refund_is_shown_then_made_once(shop: Shop, buyer: Buyer, fina
     page = finance.get(f"/admin/purchases/{purchase.id}").text
     assert "Asked within 14 days" in page
     assert "Given back" in page
+    assert finance.email in page
     with shop.app.app_context(), unit_of_work() as session:
         line = session.scalars(select(AuditLine).where(AuditLine.subject == f"purchase:{purchase.id}")).one()
         assert (line.act, line.price_minor, line.currency, line.credits) == ("purchase.refund", 270, "EUR", 150)

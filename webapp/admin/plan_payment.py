@@ -69,7 +69,7 @@ def payment(payment_intent_id: str) -> ResponseReturnValue:
             reversal=session.get(PlanReversal, payment_intent_id),
             periods=periods_paid_by(session, payment_intent_id=payment_intent_id, limit=MOST_ROWS),
             charge=charge_among(events),
-            refunds=refund_rows(refunds),
+            refunds=refund_rows(session, refunds),
             disputes=dispute_rows(disputes),
             events=event_rows(events),
             refundable=found.mode == mode() and found.paid_minor > 0,

@@ -44,7 +44,7 @@ def purchase(purchase_id: int) -> ResponseReturnValue:
             state=said(PURCHASE_STATES, found.state),
             grant=grant,
             charge=charge_among(events),
-            refunds=refund_rows(refunds),
+            refunds=refund_rows(session, refunds),
             disputes=dispute_rows(disputes),
             events=event_rows(events),
             refundable=found.state == "fulfilled" and found.mode == mode() and bool(found.paid_minor),
