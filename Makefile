@@ -31,8 +31,8 @@ help: ## List the targets
 run: $(VENV)/installed-run ## Start everything: servers, demo data, web, worker, cron, Stripe sandbox
 	@exec $(BIN)/python -m webapp.embedded --end-with-parent
 
-# mypy and the import arrows are tests, too: the other processors go on meanwhile. A file stays with one worker, and each
-# worker takes files in their order, which some tests of billing rely on: doubles of Stripe share a table of prices.
+# mypy and the import arrows are tests, too: the other processors go on meanwhile. A file stays with one worker, some with
+# their neighbours, and the longest come first (tests/conftest.py): so no worker waits for another in the end.
 test: $(VENV)/installed-test ## Lint, and run every test, the browser's included
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -55,6 +55,9 @@ from tests.servers import SERVER_SETTINGS as SERVER_SETTINGS
 from tests.servers import TestServers, copy_template, drop_database, grow_cluster, start_once, stop, with_database
 from webapp.embedded import places
 
+# The first has no windows to draw, and takes a quarter less of a processor.
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
 _numbers = count(1)
 
 
@@ -68,7 +71,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests run only when `-m` asks for them, and those that wait for others' processes begin first."""
+    """Long tests run only when `-m` asks for them, and those that take longest begin first."""
     items.sort(key=_place_in_run)
     if "nightly" in (config.option.markexpr or ""):
         return
@@ -77,14 +80,61 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=long)
 
 
-# Where a single test takes half a minute, or an instance of Tallystick must start: not at the end of the run, when
-# other processors would have nothing to do. `pytest -n` deals in neighbours, so each such fixture is made once.
-BEGIN_FIRST = ("tests/test_types.py", "tests/browser/", "tests/docs/test_integrator.py", "tests/embedded/")
+# What these need is made once for all of them, and takes long to make: a shop with somebody in every state, served by
+# the test's own process; or the whole of Tallystick in processes of its own. `pytest -n` gives each line to one worker.
+TOGETHER = (
+    (
+        "tests/browser/test_every_page.py",
+        "tests/browser/test_languages.py",
+        "tests/browser/test_without_scripts.py",
+        "tests/browser/test_keyboard.py",
+        "tests/browser/test_hostile_account.py",
+    ),
+    (
+        "tests/browser/test_story.py",
+        "tests/browser/test_components.py",
+        "tests/browser/test_saved_cards.py",
+        "tests/browser/test_usage_page.py",
+        "tests/browser/test_embedded.py",
+        "tests/embedded/test_command_line.py",
+        "tests/docs/test_integrator.py",
+    ),
+)
+# Long ones come first: at the end of the run other workers would have nothing to do beside them.
+BEGIN_FIRST = (
+    *TOGETHER[0],
+    "tests/browser/test_plan_story.py",
+    *TOGETHER[1],
+    "tests/browser/",
+    "tests/test_types.py",
+    "tests/embedded/",
+    "tests/jobs/test_resilience.py",
+    "tests/billing/test_order_independence.py",
+    "tests/billing/test_subscription_order.py",
+    "tests/billing/test_kills.py",
+    "tests/credits/test_personal_data.py",
+)
 
 
 def _place_in_run(item: pytest.Item) -> int:
     names = [place for place, start in enumerate(BEGIN_FIRST) if item.nodeid.startswith(start)]
     return names[0] if names else len(BEGIN_FIRST)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile` also keeps those files with one worker that stand together above."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    first = {file: files[0] for files in TOGETHER for file in files}
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return first.get(file, file)
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -312,7 +362,7 @@ def forks() -> Iterator[Forks]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in CHROMIUMS:
         if found := shutil.which(name):
             return found
     reason = "no Chromium on the PATH (Debian: apt install chromium)"

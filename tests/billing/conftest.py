@@ -14,6 +14,8 @@ from flask import Flask
 from tests.billing.entitled import offer_all
 from tests.billing.plans import Member, make_member
 from tests.billing.shop import Buyer, Shop
+from tests.conftest import TestServers
+from tests.conftest import _new_database as new_database
 from tests.stripe_sandbox.conftest import serve
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -50,9 +52,15 @@ def buyer(shop: Shop) -> Buyer:
 
 
 @pytest.fixture(scope="session")
-def plans(app: Flask) -> Flask:
-    """An application with the shipped plans and bigger ones."""
-    return offer_all(app)
+def servers_of_doubles(server_addresses: Any) -> TestServers:
+    """A database in which prices of Stripe's are made up: the sandbox, which others share, would not know them."""
+    return new_database(server_addresses)
+
+
+@pytest.fixture(scope="session")
+def plans(servers_of_doubles: TestServers, make_app: Callable[..., Flask]) -> Flask:
+    """An application with the shipped plans and bigger ones, whose Stripe is what a test says it is."""
+    return offer_all(make_app(servers_of_doubles))
 
 
 @pytest.fixture

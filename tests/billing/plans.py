@@ -147,10 +147,12 @@ def offer(session: Session, terms: dict[str, Any]) -> None:
 def price_of(app: Flask, code: str) -> str:
     """By which id Stripe knows the plan's price in euros."""
     with app.app_context(), unit_of_work() as session:
-        known = session.scalars(select(StripePrice.stripe_price_id).where(StripePrice.plan == code)).first()
+        plan = session.get_one(Plan, code)
+        in_euros = (StripePrice.plan == code, StripePrice.currency == "EUR")
+        at_price = StripePrice.price_minor == plan.price_minor("EUR")
+        known = session.scalars(select(StripePrice.stripe_price_id).where(*in_euros, at_price)).first()
         if known is not None:
             return known
-        plan = session.get_one(Plan, code)
         price_id = f"price_{code}_{token_hex(4)}"
         session.add(
             StripePrice(

@@ -55,8 +55,8 @@ def network() -> Subscriptions:
 
 
 @pytest.fixture(scope="module")
-def app(make_app: Callable[..., Flask], servers: Any, network: Subscriptions) -> Flask:
-    app = make_app(servers)
+def app(make_app: Callable[..., Flask], servers_of_doubles: Any, network: Subscriptions) -> Flask:
+    app = make_app(servers_of_doubles)
     app.extensions["stripe"] = stripe.StripeClient("sk_test_sandbox", http_client=network)
     with app.app_context(), unit_of_work() as session:
         install_shipped_catalog(session)

@@ -85,18 +85,19 @@ def test_empty_values_and_hostile_text_survive(member: Member) -> None:
 
 def test_a_long_history_streams_in_flat_memory(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times the entries take no more memory; threads that listen to Redis take some meanwhile."""
-    monkeypatch.setattr(export, "CHUNK", 100)
-    monkeypatch.setattr(personal_data, "CHUNK", 100)
+    monkeypatch.setattr(export, "CHUNK", 50)
+    monkeypatch.setattr(personal_data, "CHUNK", 50)
     paths = ("/credits/history.csv", "/credits/history.json", "/settings/data.json")
     member.grant(10**9)
-    spend_often(member, 300)
+    spend_often(member, 150)
     for path in paths:  # what is loaded once and kept
         assert member.download(path).status_code == 200
     short = {path: peak_of(member, path) for path in paths}
     for _ in range(3):
-        spend_often(member, 900)
+        spend_often(member, 450)
     for path in paths:
-        assert peak_of(member, path) < short[path] * 1.3 + 300_000, path
+        most = short[path] * 1.3 + 300_000
+        assert any(peak_of(member, path, times=1) < most for _ in range(3)), path
 
 
 def spend_often(member: Member, times: int) -> None:
@@ -117,8 +118,8 @@ def spend_often(member: Member, times: int) -> None:
         )
 
 
-def peak_of(member: Member, path: str) -> int:
-    """The most that was allocated at once while the answer was read piece by piece and dropped; the least of three.
+def peak_of(member: Member, path: str, *, times: int = 3) -> int:
+    """The most that was allocated at once while the answer was read piece by piece and dropped; the least of `times`.
 
     What else this process has to clear away meanwhile is not the answer's.
     """
@@ -134,4 +135,4 @@ def peak_of(member: Member, path: str) -> int:
             finally:
                 tracemalloc.stop()
 
-    return min(Context().run(read) for _ in range(3))
+    return min(Context().run(read) for _ in range(times))
