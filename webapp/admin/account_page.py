@@ -19,6 +19,7 @@ from webapp.account_words.entry_rows import Row, by_day, rows_of
 from webapp.account_words.naming import KINDS, grant_name, hold_name, kind_label, shorten
 from webapp.account_words.stick import Stick, segment_label, segments_of
 from webapp.admin.account_take_back import can_be_taken_back
+from webapp.admin.act_words import act_words
 from webapp.admin.acts import ACTS
 from webapp.admin.audit import AuditLine
 from webapp.admin.money_words import PURCHASE_STATES, SUBSCRIPTION_STATES, said
@@ -119,15 +120,10 @@ def show_account(account_id: int) -> ResponseReturnValue:
         a=view.account,
         b=view.balance,
         may=open_to_me,
-        act_label=_act_label,
+        act_label=act_words,
         said_of_purchase=partial(said, PURCHASE_STATES),
         said_of_subscription=partial(said, SUBSCRIPTION_STATES),
     )
-
-
-def _act_label(key: str) -> str:
-    """The words of an act; its key where it has none."""
-    return str(ACTS[key].label) if key in ACTS else key
 
 
 def read_account(session: Session, *, account_id: int, kind: str, before: int | None, zone: tzinfo) -> AccountView:
