@@ -8,6 +8,8 @@ from webapp.admin import (
     approvals_page,
     audit_log,
     bulk,
+    campaign_create,
+    campaigns,
     disputes,
     events,
     impersonation,
@@ -28,6 +30,7 @@ from webapp.admin import (
     rate_card_pages,
     reports,
     search,
+    sign_up_grant,
     subscriptions,
     translations,
 )

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Text, select
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, Text, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -106,3 +106,24 @@ def running_campaigns(session: Session, *, now: datetime) -> Sequence[Campaign]:
     """The campaigns in whose window `now` lies, by code."""
     found = session.scalars(select(Campaign).where(Campaign.starts_at <= now).order_by(Campaign.code))
     return [campaign for campaign in found if campaign.runs_at(now)]
+
+
+def end_campaign(session: Session, *, code: str) -> Campaign | None:
+    """The campaign is over now; one that had not begun is gone (None). What it gave stays. Locks it.
+
+    Raises BadCampaign where there is none of that code, or it is over already; nothing was written then.
+    """
+    found = session.get(Campaign, code, with_for_update=True, populate_existing=True) if "\x00" not in code else None
+    now = clock.now()
+    if found is None:
+        raise BadCampaign(f"there is no campaign {code!r}")
+    if found.ends_at is not None and found.ends_at <= now:
+        raise BadCampaign(f"the campaign {code!r} is over already")
+    if now < found.starts_at:
+        session.execute(delete(CampaignAccount).where(CampaignAccount.campaign == code))
+        session.delete(found)
+        session.flush()
+        return None
+    found.ends_at = max(now, found.starts_at + timedelta(microseconds=1))
+    session.flush()
+    return found

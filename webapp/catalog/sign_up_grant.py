@@ -59,3 +59,8 @@ def change_sign_up_grant(
 def list_sign_up_grants(session: Session) -> Sequence[SignUpGrant]:
     """Everything that was ever in force, the newest first."""
     return session.scalars(select(SignUpGrant).order_by(SignUpGrant.version.desc())).all()
+
+
+def newest_sign_up_grants(session: Session, *, most: int) -> Sequence[SignUpGrant]:
+    """The last that were in force, the newest first."""
+    return session.scalars(select(SignUpGrant).order_by(SignUpGrant.version.desc()).limit(most)).all()
