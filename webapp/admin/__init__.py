@@ -51,8 +51,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(account_pages.pages)
     for own in (approvals_page, audit_log, people, search):
         app.register_blueprint(own.pages)
-    app.register_blueprint(packages.pages)
-    app.register_blueprint(plans.pages)
+    for offered in (packages, plans, campaigns, campaign_create, sign_up_grant):
+        app.register_blueprint(offered.pages)
     app.register_blueprint(bulk.pages)
     app.register_blueprint(jobs.pages)
     impersonation.register(app)
