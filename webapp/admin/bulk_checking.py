@@ -1,11 +1,10 @@
 """A file is checked and kept: its lines with the accounts that they mean, and all that is wrong with each."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from webapp import clock
@@ -32,30 +31,33 @@ _KEEP = text(
     CROSS JOIN LATERAL (SELECT coalesce(x.account_id, u.account_id, n.account_id) AS account_id) f
     """
 )
-_NAME_TWINS = text(
+_TWINS = text(
     """
-    UPDATE bulk_lines l
-    SET problems = l.problems || jsonb_build_array(jsonb_build_array('account', 'twin',
-        jsonb_build_object('line', d.first)))
+    SELECT d.line, jsonb_build_array(jsonb_build_array('account', 'twin', jsonb_build_object('line', d.first)))
+        AS problems, NULL::bigint AS available
     FROM (SELECT line, first_value(line) OVER (PARTITION BY account_id ORDER BY line) AS first FROM bulk_lines
           WHERE run_id = :run_id AND good) d
-    WHERE l.run_id = :run_id AND l.line = d.line AND d.first < d.line
+    WHERE d.first < d.line
     """
 )
 # What earlier lines of the same account take is not there for later ones.
-_NAME_SHORT = text(
+_SHORT = text(
     """
-    UPDATE bulk_lines l
-    SET available = greatest(0, a.spendable - w.before),
-        problems = l.problems || CASE WHEN :partial AND a.spendable > w.before THEN '[]'::jsonb
+    SELECT w.line, greatest(0, a.spendable - w.before) AS available,
+        CASE WHEN :partial AND a.spendable > w.before THEN '[]'::jsonb
             ELSE jsonb_build_array(jsonb_build_array('credits', 'short',
-                 jsonb_build_object('available', greatest(0, a.spendable - w.before)))) END
-    FROM (SELECT line, account_id, credits, sum(credits) OVER (PARTITION BY account_id ORDER BY line) - credits
-              AS before FROM bulk_lines WHERE run_id = :run_id AND good) w
+                 jsonb_build_object('available', greatest(0, a.spendable - w.before)))) END AS problems
+    FROM (SELECT line, account_id, credits,
+              (sum(credits) OVER (PARTITION BY account_id ORDER BY line) - credits)::bigint AS before FROM bulk_lines WHERE run_id = :run_id AND good) w
     CROSS JOIN LATERAL (SELECT ledger.spendable(w.account_id, NULL) AS spendable) a
-    WHERE l.run_id = :run_id AND l.line = w.line AND w.line > :after AND w.line <= :until
-      AND a.spendable - w.before < w.credits
+    WHERE w.line > :after AND w.line <= :until AND a.spendable - w.before < w.credits
     """
+)
+# Joined with what is handed over and not with a query: of lines that were just written the planner knows nothing.
+_NOTE = text(
+    "UPDATE bulk_lines l SET problems = l.problems || r.problems, available = r.available"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) r (line integer, problems jsonb, available bigint)"
+    " WHERE l.run_id = :run_id AND l.line = r.line"
 )
 _SUMS = text(
     "SELECT count(*) AS lines, count(*) FILTER (WHERE good) AS good,"
@@ -88,9 +90,9 @@ def check(
     for rows in _chunks(file.lines):
         session.execute(_KEEP, {"run_id": run.id, "rows": rows})
     if not twins:
-        session.execute(_NAME_TWINS, {"run_id": run.id})
+        _note(session, run, session.execute(_TWINS, {"run_id": run.id}).mappings().all())
     if kind == "take":
-        _name_short(session, run)
+        _note_short(session, run)
     sums = session.execute(_SUMS, {"run_id": run.id}).one()
     run.lines, run.good, run.accounts, run.credits = sums.lines, sums.good, sums.accounts, sums.credits
     session.flush()
@@ -100,12 +102,18 @@ def check(
 def _chunks(lines: Iterable[ReadLine]) -> Iterator[str]:
     source = iter(lines)
     while chunk := list(islice(source, CHUNK)):
-        yield json.dumps([asdict(one) for one in chunk])
+        yield json.dumps([vars(one) for one in chunk])
 
 
-def _name_short(session: Session, run: BulkRun) -> None:
+def _note_short(session: Session, run: BulkRun) -> None:
     """In parts, each well below the longest that a statement may take."""
     last = session.execute(_SUMS, {"run_id": run.id}).one().last
     for after in range(0, last, CHUNK):
         given = {"run_id": run.id, "partial": run.partial, "after": after, "until": after + CHUNK}
-        session.execute(_NAME_SHORT, given)
+        _note(session, run, session.execute(_SHORT, given).mappings().all())
+
+
+def _note(session: Session, run: BulkRun, found: Sequence[RowMapping]) -> None:
+    for start in range(0, len(found), CHUNK):
+        rows = json.dumps([dict(one) for one in found[start : start + CHUNK]])
+        session.execute(_NOTE, {"run_id": run.id, "rows": rows})
