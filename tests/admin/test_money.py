@@ -165,6 +165,8 @@ def test_a_page_of_a_purchase_leads_to_all_that_belongs_to_it(shop: Shop, financ
     assert f'href="{shop.sandbox_url}/_sandbox/#charges"' in page.text
     assert 'id="granted"><bdi dir="ltr">500' in page.text
     assert len(sent) <= 14, sent
+    payment = finance.get(f"/admin/payments/{sold.stripe_payment_intent_id}")
+    assert (payment.status_code, payment.headers["Location"]) == (303, f"/admin/purchases/{sold.id}")
 
 
 def test_people_of_support_read_purchases_and_refund_nothing(person: Callable[..., Member], sold: Purchase) -> None:

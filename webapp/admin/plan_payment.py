@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, redirect, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from webapp.billing.events_about import charge_among, events_about
 from webapp.billing.plan_grants import periods_paid_by
 from webapp.billing.plan_order import find_order_by_payment
 from webapp.billing.plan_reversals import PlanReversal
+from webapp.billing.purchase import find_by_payment_intent
 from webapp.billing.refund import Refund
 from webapp.billing.stripe_api import mode
 from webapp.billing.subscription import Subscription, find_invoice_by_payment
@@ -47,11 +48,15 @@ class PlanPayment:
 @pages.get("/admin/payments/<stripe:payment_intent_id>")
 @require_role("finance", "support")
 def payment(payment_intent_id: str) -> ResponseReturnValue:
-    """One payment with all that belongs to it. A handful of statements, however long its plan runs."""
+    """One payment with all that belongs to it; that of a package has the page of its purchase.
+
+    A handful of statements, however long its plan runs.
+    """
     with unit_of_work() as session:
         found = find_payment(session, payment_intent_id=payment_intent_id)
         if found is None:
-            abort(404)
+            purchase = find_by_payment_intent(session, payment_intent_id=payment_intent_id)
+            return redirect(f"/admin/purchases/{purchase.id}", 303) if purchase is not None else abort(404)
         refunds = session.scalars(
             select(Refund).where(Refund.stripe_payment_intent_id == payment_intent_id).order_by(Refund.id)
         ).all()
