@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from statistics import median, quantiles
 from typing import Any
 
+import psycopg
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
@@ -121,7 +122,16 @@ def build(servers: Servers, *, people: int, entries: int) -> Built:
     many = make_people(servers.superuser_url, prefix="many-", people=people, spends=spends)
     one, _ = make_people(servers.superuser_url, prefix="one-", people=1, spends=longest)
     settle(servers.superuser_url)
+    sum_up(servers.superuser_url)
     return Built(many, spends, one, longest)
+
+
+def sum_up(superuser_url: str) -> None:
+    """What the job `sum_usage` does every ten minutes."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        while connection.execute("SELECT entries FROM ledger.sum_usage(10000, 20, 100000)").fetchone() != (0,):
+            pass
+        connection.execute("ANALYZE ledger.usage_sums")
 
 
 def measure(servers: Servers, *, built: Built) -> list[Asked]:

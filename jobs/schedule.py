@@ -11,6 +11,7 @@ from jobs.grant_due import grant_due
 from jobs.reconcile_stripe import reconcile_stripe
 from jobs.roll_up_reports import roll_up_reports
 from jobs.seal_ledger import seal_ledger
+from jobs.sum_usage import sum_usage
 from jobs.sweep_outbox import sweep_outbox
 from jobs.sweep_usage import sweep_usage
 from jobs.tidy_api_answers import tidy_api_answers
@@ -44,6 +45,7 @@ SCHEDULE = (
     Periodic(job=check_purchases, every_seconds=60, timeout_seconds=60),
     Periodic(job=check_plans, every_seconds=60, timeout_seconds=60),
     Periodic(job=warn_expiring, every_seconds=3600, timeout_seconds=1800),
+    Periodic(job=sum_usage, every_seconds=600, timeout_seconds=1800),
     Periodic(job=roll_up_reports, every_seconds=600, timeout_seconds=1800),
     Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),

@@ -1,13 +1,17 @@
 """ledger.usage: what was spent, by feature and stretch of time."""
 
+import random
+from collections import defaultdict
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from tests.credits.member import Member
 from webapp import clock, ledger
+from webapp.database import retried
 
 
 def days_back(*numbers: int) -> list[datetime]:
@@ -81,6 +85,42 @@ def test_more_than_can_be_added_up_is_refused_before_it_is_read(
     member.spend(1, feature="image", occurred_at=clock.now() - timedelta(days=2))
     with pytest.raises(ledger.TooMuchUsage):
         read(member, bounds)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_of_hours_say_what_the_entries_do(fresh_app: Flask, seed: int) -> None:
+    """Bounds on and off the hour, spends booked late, refunds on both sides of the mark, and marks at any time."""
+    chance = random.Random(seed)
+    member, end = Member(fresh_app), clock.now() + timedelta(hours=1)
+    member.grant(100_000)
+    spends: list[tuple[ledger.Entry, int]] = []
+    for _ in range(60):
+        step = chance.random()
+        if step < 0.6 or not spends:
+            late = timedelta(minutes=chance.choice([0, 20, 45, 60, 170, 1440]))
+            feature = chance.choice(["image", "export", None])
+            spends.append((member.spend(chance.randint(1, 9), feature=feature, occurred_at=clock.now() - late), 0))
+        elif step < 0.85:
+            entry, back = spends.pop(chance.randrange(len(spends)))
+            if back < -entry.amount:
+                member.write(ledger.refund_spend, seq=entry.seq, amount=1, actor="api:test", reason="It failed")
+                back += 1
+            spends.append((entry, back))
+        else:
+            with fresh_app.app_context():
+                retried(lambda session: ledger.sum_usage(session, least=1, accounts=5, entries=chance.choice([3, 99])))
+    hour = end.replace(minute=0, second=0, microsecond=0)
+    for bounds in (
+        [hour - timedelta(hours=48), hour - timedelta(hours=3), hour - timedelta(hours=1), end],
+        [end - timedelta(hours=30), end - timedelta(minutes=100), end - timedelta(minutes=65), end],
+    ):
+        told: dict[tuple[int, str | None], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for entry, back in spends:
+            stretch = sum(bound <= entry.occurred_at for bound in bounds) - 1
+            if 0 <= stretch < len(bounds) - 1:
+                sums = told[stretch, entry.feature]
+                sums[0], sums[1], sums[2] = sums[0] - entry.amount, sums[1] + back, sums[2] + 1
+        assert read(member, bounds) == {key: tuple(sums) for key, sums in told.items()}
 
 
 def test_a_feature_that_no_index_could_hold_is_refused(member: Member) -> None:

@@ -62,7 +62,7 @@ from webapp.ledger.past import GrantAt, HoldAt, State, state_at
 from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.rollover import roll_over, rollovers_of
 from webapp.ledger.units import Locked, UnitsOf, lock_accounts, units_used
-from webapp.ledger.usages import TooMuchUsage, Usage, usage
+from webapp.ledger.usages import Summed, TooMuchUsage, Usage, sum_usage, usage
 from webapp.ledger.writes import (
     Written,
     expire_account,
@@ -103,6 +103,7 @@ __all__ = [
     "SourceKeyConflict",
     "SpendItem",
     "State",
+    "Summed",
     "TooMuchUsage",
     "UnitsOf",
     "Usage",
@@ -150,6 +151,7 @@ __all__ = [
     "spend_many",
     "spendable",
     "state_at",
+    "sum_usage",
     "take_changed",
     "turn_back",
     "unfreeze",

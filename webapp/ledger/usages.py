@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from webapp.ledger.call import call, call_all
 from webapp.ledger.errors import LedgerRefusal
 
-# Beyond so many entries adding them up takes longer than somebody waits for a page.
+# Long histories are added up by the half hour beforehand. Of what is not, adding up more entries than this takes
+# longer than somebody waits for a page.
 MOST_ENTRIES = 2_000_000
 
 
@@ -37,11 +38,33 @@ class Usage:
         return self.spent - self.refunded
 
 
+@dataclass(frozen=True, kw_only=True)
+class Summed:
+    """How many entries of how many accounts have been taken into the sums."""
+
+    accounts: int
+    entries: int
+
+
 _SIZE = text("SELECT ledger.usage_size(:account_id, :since, :until, :most) AS size")
 _USAGE = text(
     "SELECT stretch, feature, spent, refunded, spends FROM ledger.usage(:account_id, CAST(:bounds AS timestamptz[]))"
     " ORDER BY stretch, feature"
 )
+
+
+_SUM = text("SELECT accounts, entries FROM ledger.sum_usage(:least, :accounts, :entries)")
+
+
+def sum_usage(session: Session, *, least: int, accounts: int, entries: int) -> Summed:
+    """At most `entries` more entries of each of at most `accounts` accounts are in the sums that `usage` reads.
+
+    Of accounts that have `least` or more which are not. Nothing else reads the sums, and what `usage` says stays the
+    same. Locks the accounts' marks, which no write of the ledger touches; those that another one has locked are left
+    to it. To be repeated until it says none.
+    """
+    row = call(session, _SUM, {"least": least, "accounts": accounts, "entries": entries})
+    return Summed(accounts=row["accounts"], entries=row["entries"])
 
 
 def usage(session: Session, *, account_id: int, bounds: list[datetime]) -> list[Usage]:

@@ -16,7 +16,7 @@ BEGIN
             'place_hold', 'capture_hold', 'void_hold',
             'expire_account', 'expire_due',
             'balance', 'balance_until', 'balance_at', 'account_at', 'grants_at', 'spendable',
-            'seq_bounds', 'usage', 'usage_size',
+            'seq_bounds', 'usage', 'usage_size', 'sum_usage',
             'spend_many', 'grant_many', 'lock_accounts', 'units_used', 'grant_ids_of_many', 'roll_over_many',
             'fingerprint_of_grant', 'instant_json', 'ascii_json', 'escape_json', 'features_json',
             'begin_seal', 'seal_heads', 'finish_seal', 'sealed_all',
