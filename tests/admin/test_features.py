@@ -107,7 +107,7 @@ def test_a_key_is_fixed_once_it_is_used(shop: Flask, finance: Member, key: str) 
     assert 'name="key"' not in finance.get(f"{PAGE}/image/edit").text
     answer = change(finance, "image", key=key, name="Image")
     assert answer.status_code == 422
-    assert "The key stays" in answer.text
+    assert "The key cannot be changed" in answer.text
     assert finance.get(f"{PAGE}/nothing/edit").status_code == 404
 
 

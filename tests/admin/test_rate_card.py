@@ -72,7 +72,7 @@ def test_a_spend_is_priced_by_what_was_published_before_it(own_shop: Flask, fina
     (line,) = lines(own_shop, "rate_card.publish")
     assert (line.subject, line.reason) == ("rate-card:2", "New year")
     assert (line.before["image"], line.after["image"]) == ("per_unit, credits = 8", "per_unit, credits = 11")
-    assert "Version 2 is in force" in finance.get("/admin/rate-card").text
+    assert "Version 2 has been in force" in finance.get("/admin/rate-card").text
     assert "credits = 11" in finance.get("/admin/rate-card/versions/2.toml").text
     assert 'id="changes"' in finance.get("/admin/rate-card/versions/2").text
 

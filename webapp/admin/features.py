@@ -54,7 +54,7 @@ class FeatureForm(Form):
         words = {
             "key": _("Use small letters, digits and single hyphens between them, at most 64 characters."),
             "taken": _("There is a feature of this key already."),
-            "used": _("The key stays: a rate card or a plan names it."),
+            "used": _("The key cannot be changed: a rate card or a plan uses it."),
         }
         self.refuse("key", words[refused.reason])
 
@@ -91,7 +91,7 @@ def create() -> ResponseReturnValue:
     except FeatureRefused as refused:
         form.refuse_for(refused)
         return _new_page(form)
-    flash(_("The feature is made. It can be used once a rate card prices it."))
+    flash(_("The feature is made. It can be used once the rate card has a price for it."))
     return redirect(f"/admin/features/{form.key.data}/edit", 303)
 
 

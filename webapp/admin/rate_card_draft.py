@@ -57,7 +57,7 @@ def start() -> ResponseReturnValue:
                 after={"rate_card": draft.based_on},
             )
     if not is_new:
-        flash(_("There was a draft already. This is how it stands."))
+        flash(_("There was a draft already. Here it is."))
     return redirect("/admin/rate-card/draft", 303)
 
 
@@ -99,7 +99,7 @@ def discard() -> ResponseReturnValue:
             record_changes(session, changes, act="rate_card.draft.discard")
     except NoDraft:
         return gone()
-    flash(_("The draft is given up."))
+    flash(_("The draft is discarded."))
     return redirect("/admin/rate-card", 303)
 
 
@@ -177,7 +177,7 @@ def line(pricing: object) -> str | None:
 
 def gone() -> ResponseReturnValue:
     """Back to the rate card: there is no draft, or not that one any more."""
-    flash(_("There is no such draft any more. It was published or given up."))
+    flash(_("This draft is gone. It was published or discarded."))
     return redirect("/admin/rate-card", 303)
 
 

@@ -40,7 +40,7 @@ def _publish(session: Session, order: Order, *, draft_id: int, revision: int, ef
     try:
         published = publish_draft(session, draft_id=draft_id, revision=revision, effective_at=moment)
     except NoDraft:
-        raise Refused(_("There is no such draft any more. It was published or given up.")) from None
+        raise Refused(_("This draft is gone. It was published or discarded.")) from None
     except DraftChanged:
         raise Refused(_("Somebody has changed the draft meanwhile. Look at it again before you publish it.")) from None
     except NothingChanges as same:
