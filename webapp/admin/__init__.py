@@ -34,13 +34,14 @@ from webapp.admin import (
     subscriptions,
     translations,
 )
-from webapp.admin.number import Number
+from webapp.admin.number import JobId, Number
 from webapp.admin.stripe_links import StripeId, stripe_link
 
 
 def register(app: Flask) -> None:
     """Add the pages and their menu; `<number:…>` in their paths is an id, `<stripe:…>` one of Stripe's."""
     app.url_map.converters["number"] = Number
+    app.url_map.converters["job"] = JobId
     app.url_map.converters["stripe"] = StripeId
     app.jinja_env.globals["stripe_link"] = stripe_link
     navigation.register(app)

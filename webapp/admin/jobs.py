@@ -66,7 +66,7 @@ def now() -> ResponseReturnValue:
     return render_template("admin/jobs/_now.html", now=read_now(), counted=counted)
 
 
-@pages.get(f"{PATH}/failed/<job_id>")
+@pages.get(f"{PATH}/failed/<job:job_id>")
 @require_role("finance")
 def failed_job(job_id: str) -> ResponseReturnValue:
     """One failed job and its whole trace."""
@@ -79,7 +79,7 @@ def failed_job(job_id: str) -> ResponseReturnValue:
     return render_template("admin/jobs/failed.html", job=job)
 
 
-@pages.post(f"{PATH}/failed/<job_id>/retry")
+@pages.post(f"{PATH}/failed/<job:job_id>/retry")
 @require_role("finance")
 def retry(job_id: str) -> ResponseReturnValue:
     """The failed job stands in the queue again. One that somebody else has retried is left alone."""

@@ -1,6 +1,6 @@
-"""`<number:…>` in a path: an id as PostgreSQL's bigint holds it, written in one way; anything else is no page."""
+"""Ids in paths: `<number:…>` is one that PostgreSQL's bigint holds, `<job:…>` one of RQ's; anything else is no page."""
 
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 _MOST = 2**63 - 1
 
@@ -12,3 +12,9 @@ class Number(IntegerConverter):
 
     def __init__(self, map: Map) -> None:
         super().__init__(map, min=1, max=_MOST)
+
+
+class JobId(BaseConverter):
+    """What RQ takes as the id of a job; it raises for anything else."""
+
+    regex = "[A-Za-z0-9_-]{1,200}"

@@ -1,32 +1,35 @@
 """What lines of the audit log and approvals are about, with a link to its page."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from webapp.people.roles import may_open
 
-# subject → the path of its page, where there is one
-_PATHS: Mapping[str, str] = {
-    "account": "/admin/accounts/{}",
-    "purchase": "/admin/purchases/{}",
-    "payment": "/admin/payments/{}",
-    "subscription": "/admin/subscriptions/{}",
-    "invoice": "/admin/invoices/{}",
-    "dispute": "/admin/disputes/{}",
-    "event": "/admin/events/{}",
-    "package": "/admin/packages/{}",
-    "plan": "/admin/plans/{}",
-    "campaign": "/admin/campaigns/{}",
-    "feature": "/admin/features/{}/edit",
-    "rate-card": "/admin/rate-card/versions/{}",
-    "bulk": "/admin/bulk/{}",
-    "approval": "/admin/approvals/{}",
+# kind of subject → where its page may be
+_PATHS: Mapping[str, tuple[str, ...]] = {
+    "account": ("/admin/accounts/{}",),
+    "approval": ("/admin/approvals/{}",),
+    "bulk": ("/admin/bulk/{}",),
+    "campaign": ("/admin/campaigns/{}/details",),
+    "dispute": ("/admin/disputes/{}",),
+    "event": ("/admin/events/{}",),
+    "feature": ("/admin/features/{}", "/admin/features/{}/edit"),
+    "invoice": ("/admin/invoices/{}",),
+    "outbox": ("/admin/jobs/outbox/{}",),
+    "package": ("/admin/packages/{}", "/admin/packages/{}/edit"),
+    "payment": ("/admin/payments/{}",),
+    "plan": ("/admin/plans/{}", "/admin/plans/{}/edit"),
+    "purchase": ("/admin/purchases/{}",),
+    "rate-card": ("/admin/rate-card/{}", "/admin/rate-card/versions/{}"),
+    "subscription": ("/admin/subscriptions/{}",),
 }
 
 
 def subject_link(subject: str) -> tuple[str, str]:
     """(path, text); the path is empty where there is no page about it."""
     kind, _, key = subject.partition(":")
-    return page_of(_PATHS[kind].format(key)) if kind in _PATHS and key else "", subject
+    paths = (page_of(path.format(quote(key, safe=""))) for path in _PATHS.get(kind, ()) if key)
+    return next((path for path in paths if path), ""), subject
 
 
 def subject_cell(subject: str) -> tuple[str, str] | str:

@@ -44,7 +44,7 @@ def may_open(path: str) -> bool:
         endpoint, _arguments = current_app.url_map.bind("").match(path.partition("?")[0], "GET")
     except HTTPException:
         return False
-    return current_user.role in roles_of(current_app.view_functions[endpoint])
+    return getattr(current_user, "role", None) in roles_of(current_app.view_functions[endpoint])
 
 
 def roles_of(view: Callable[..., object]) -> frozenset[str]:
