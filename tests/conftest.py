@@ -54,6 +54,7 @@ from tests.instance import Instance
 from tests.servers import SERVER_SETTINGS as SERVER_SETTINGS
 from tests.servers import TestServers, copy_template, drop_database, grow_cluster, start_once, stop, with_database
 from webapp.embedded import places
+from webapp.i18n import files
 
 # The first has no windows to draw, and takes a quarter less of a processor.
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -347,8 +348,10 @@ def new_instance(
 
 
 @pytest.fixture(scope="session")
-def instance(new_instance: Callable[..., Instance]) -> Instance:
-    instance = new_instance(grown=True)
+def instance(new_instance: Callable[..., Instance], tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    translations = tmp_path_factory.mktemp("of-instance") / "translations"  # a test may hand in what it translated
+    shutil.copytree(files.FOLDER, translations, ignore=shutil.ignore_patterns(".*"))
+    instance = new_instance(grown=True, TRANSLATIONS_DIR=str(translations))
     instance.start_and_wait()
     instance.wait_for_banner()
     return instance

@@ -34,6 +34,7 @@ def extra_variables() -> set[str]:
     found |= set(
         re.findall(r"os\.environ\.get\(\"([A-Z_]+)\"", (ROOT / "webapp/embedded/programs.py").read_text("utf-8"))
     )
+    found |= set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", (ROOT / "webapp/i18n/files.py").read_text("utf-8")))
     found |= set(re.findall(r"\$\{?(WEB_[A-Z]+|PROMETHEUS_[A-Z_]+)", (ROOT / "Procfile").read_text("utf-8")))
     return found
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -10,9 +11,9 @@ from babel.messages.pofile import write_po
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from webapp.i18n.files import FOLDER, pot_path, write_whole
+from webapp.i18n.files import pot_path, write_whole
 
-ROOT = FOLDER.parent
+ROOT = Path(__file__).resolve().parents[2]
 _METHODS = [("webapp/**.py", "python"), ("jobs/**.py", "python"), ("templates/**.*", "jinja2")]
 _OPTIONS = {"templates/**.*": {"trimmed": "true", "silent": "false"}}
 _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {

@@ -1,8 +1,10 @@
 """Where the files of the translations are, and what they are called."""
 
+import os
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "translations"
+# An image is replaced as a whole; what translators hand in may stay in a folder of its own.
+FOLDER = Path(os.environ.get("TRANSLATIONS_DIR", "").strip() or Path(__file__).resolve().parents[2] / "translations")
 DOMAINS = ("messages", "content")
 
 
