@@ -8,6 +8,7 @@ from jobs.check_purchases import check_purchases
 from jobs.expire_due import expire_due
 from jobs.grant_campaigns import grant_campaigns
 from jobs.grant_due import grant_due
+from jobs.rank_accounts import rank_accounts
 from jobs.reconcile_stripe import reconcile_stripe
 from jobs.roll_up_reports import roll_up_reports
 from jobs.seal_ledger import seal_ledger
@@ -47,6 +48,7 @@ SCHEDULE = (
     Periodic(job=warn_expiring, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=sum_usage, every_seconds=600, timeout_seconds=1800),
     Periodic(job=roll_up_reports, every_seconds=600, timeout_seconds=1800),
+    Periodic(job=rank_accounts, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=seal_ledger, every_seconds=3600, timeout_seconds=1800),
     Periodic(job=reconcile_stripe, every_seconds=24 * 3600, timeout_seconds=3600),
     Periodic(job=verify_ledger, every_seconds=24 * 3600, timeout_seconds=12 * 3600),

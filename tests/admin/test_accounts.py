@@ -10,8 +10,10 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from jobs.rank_accounts import rank_accounts
 from tests.credits.member import Member, statements
 from webapp import ledger
+from webapp.admin import account_ranks
 from webapp.database import unit_of_work
 from webapp.people.suspension import suspend
 from webapp.people.user import User
@@ -63,6 +65,24 @@ def test_newest_and_oldest_come_page_by_page(shop: Flask, finance: Member) -> No
     assert following
     assert shown(finance, following[1].replace("&amp;", "&")) == numbers[9::-1]
     assert shown(finance, f"q={mark}&sort=oldest") == numbers[:50]
+
+
+def test_the_greatest_balance_comes_first(shop: Flask, finance: Member, new_member: Callable[..., Member]) -> None:
+    mark = secrets.token_hex(4)
+    members = [new_member() for _number in range(3)]
+    for number, one in enumerate(members):
+        change(shop, one, name=f"{mark} {number}")
+        one.grant(10 + number)
+    for _time in range(2):
+        with shop.app_context():
+            rank_accounts()
+    assert shown(finance, f"q={mark}&sort=balance") == [one.account_id for one in reversed(members)]
+    members[0].grant(90)
+    with shop.app_context():
+        rank_accounts()
+    assert shown(finance, f"q={mark}&sort=balance")[0] == members[0].account_id
+    with shop.app_context(), unit_of_work() as session:
+        assert account_ranks.rank_accounts(session, after=0)[1] == 0
 
 
 def test_those_that_need_a_look_are_a_choice(shop: Flask, finance: Member, new_member: Callable[..., Member]) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from webapp.admin.account_ranks import RANKS
 from webapp.admin.listing import Column, Filter, Listing, Rows, Sort, list_csv, list_page
 from webapp.people.roles import require_role
 from webapp.people.suspension import Suspension
@@ -80,7 +81,7 @@ def _named(words: str) -> ColumnElement[Any]:
     As an array, worked out first: the newest accounts are not walked through until enough of them happen to be found.
     """
     low = words.lower()
-    by_email = (User.email_key, "users.email_key", low)
+    by_email: tuple[Any, str, str] = (User.email_key, "users.email_key", low)
     if low.startswith("@"):
         by_email = (func.reverse(User.email_key), "reverse(users.email_key)", low[::-1])
     of_people = [
@@ -98,6 +99,11 @@ def _named(words: str) -> ColumnElement[Any]:
     )
     found = union_all(*(one.subquery().select() for one in (*of_people, of_accounts)))
     return func.array(found.scalar_subquery(), type_=ARRAY(BigInteger))
+
+
+def _ranked(statement: Rows) -> Rows:
+    """Those that the job has ranked by now; an account of the last hour may be missing."""
+    return statement.join(RANKS, RANKS.c.account_id == ACCOUNTS.c.account_id)
 
 
 def _who(row: Any) -> tuple[str, str]:
@@ -130,6 +136,7 @@ LISTING = Listing(
     sorts=(
         Sort(key="newest", label=_l("Newest first"), by=ACCOUNTS.c.account_id),
         Sort(key="oldest", label=_l("Oldest first"), by=ACCOUNTS.c.account_id, ascending=True),
+        Sort(key="balance", label=_l("Greatest balance in the last hour first"), by=RANKS.c.balance, within=_ranked),
     ),
     filters=(
         Filter(key="q", label=_l("Address, name or external id"), placeholder=_l("How it begins, or @example.com")),

@@ -55,12 +55,16 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Sort:
-    """An order that may be asked for: by `by` and then by the id, newest or greatest first unless `ascending`."""
+    """An order that may be asked for: by `by` and then by the id, newest or greatest first unless `ascending`.
+
+    `within` adds to the statement what only this order needs, such as a join.
+    """
 
     key: str
     label: object
     by: Any
     ascending: bool = False
+    within: Callable[[Rows], Rows] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +184,10 @@ def _choices(listing: Listing, args: MultiDict[str, str]) -> tuple[dict[str, str
 
 
 def _ordered(listing: Listing, values: Mapping[str, str], sort: Sort, after: Place | None) -> Rows:
-    statement = listing.selection(values).add_columns(sort.by.label("sort_value"), listing.id.label("sort_id"))
+    statement = listing.selection(values)
+    if sort.within is not None:
+        statement = sort.within(statement)
+    statement = statement.add_columns(sort.by.label("sort_value"), listing.id.label("sort_id"))
     if after is not None:
         place, here = tuple_(literal(after[0]), literal(after[1])), tuple_(sort.by, listing.id)
         statement = statement.where(here > place if sort.ascending else here < place)
