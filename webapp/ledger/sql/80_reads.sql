@@ -140,9 +140,12 @@ BEGIN
     IF p_until IS NOT NULL THEN
         highest := greatest(
             ledger.seq_before(p_account_id, p_until),
-            (SELECT max(seq) FROM ledger.entries
-             WHERE account_id = p_account_id AND occurred_at < booked_at AND occurred_at < p_until
-               AND occurred_at >= coalesce(p_since, '-infinity')));
+            (SELECT max(late.seq) FROM (
+                SELECT seq FROM ledger.entries
+                WHERE account_id = p_account_id AND occurred_at < booked_at AND occurred_at < p_until
+                  AND occurred_at >= coalesce(p_since, '-infinity')
+                OFFSET 0  -- else the planner looks for a late one from the newest entry back, through all of them
+            ) late));
     END IF;
 END
 $$;
