@@ -16,7 +16,7 @@ from webapp.catalog.rate_card_draft import RateCardDraft
 from webapp.extensions import Base
 
 # One statement reads the entries of so many accounts; between statements there is a look at the time.
-ACCOUNTS_AT_ONCE = 2_000
+ACCOUNTS_AT_ONCE = 1_000
 MOST_ACCOUNTS = 20
 # So long a worker goes on before it commits how far it came.
 JOB_SECONDS = 20.0
