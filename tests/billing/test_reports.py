@@ -137,9 +137,30 @@ def test_a_period_begins_where_the_one_before_ended(session: Session) -> None:
         middle = (T0 + timedelta(days=4)).date()
         late = reports.read_report(session, since=middle, until=LAST)
         early = reports.read_report(session, since=FIRST, until=middle)
-        assert late.total("before") == early.total("day")
-        assert late.total("before") + late.total("day") == whole
+        before, late_days = late.total("before"), late.total("day")
+        assert (before.credits, before.deferred_minor) == (
+            early.total("day").credits,
+            early.total("day").deferred_minor,
+        )
+        assert early.total("day") + late_days == whole
         roll_up(session, T0 + 150 * HOUR)
+
+
+def test_what_there_was_before_a_month_is_not_added_up_anew(session: Session) -> None:
+    march = date(2031, 3, 1)
+    live = reports.read_report(session, since=march, until=LAST).total("before")
+    roll_up(session, LATER)
+    opening = session.execute(text("SELECT sum(credits) FROM report_days WHERE movement = 'opening'")).scalar_one()
+    for first in (march, date(2031, 2, 1), T0.date(), date(2031, 3, 9)):
+        found = reports.read_report(session, since=first, until=LAST)
+        whole, days = report(session).total("month"), found.total("day")
+        before = found.total("before")
+        assert before.credits + days.credits == whole.credits
+        assert before.deferred_minor + days.deferred_minor == whole.deferred_minor
+    told = reports.read_report(session, since=march, until=LAST).total("before")
+    assert (told.credits, told.deferred_minor) == (live.credits, live.deferred_minor)
+    in_january = report(session).total("month", key="2031-01").credits
+    assert opening == in_january + told.credits  # of February, and of March
 
 
 def test_the_journal_balances_on_each_day_and_by_each_number(session: Session) -> None:

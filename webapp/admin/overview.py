@@ -1,6 +1,6 @@
 """/admin/overview: what was sold, granted, spent and lost lately, what is owed, and what waits for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from itertools import accumulate
@@ -31,12 +31,12 @@ PATH = "/admin/overview"
 DAYS = 30
 SPANS = (1, 7, 30)
 
-# What each figure of credits is made of, and whether it is shown the other way round.
-MOVEMENTS = {
-    "bought": (("purchase",), 1),
-    "granted": (("grant",), 1),
-    "spent": (("spend", "refund"), -1),
-    "expired": (("expire", "rollover"), -1),
+# What each figure of credits is made of: its movements, whether their credits were paid for, and their usual sign.
+MOVEMENTS: Mapping[str, tuple[tuple[str, ...], bool | None, int]] = {
+    "bought": (("purchase", "grant"), True, 1),
+    "granted": (("purchase", "grant"), False, 1),
+    "spent": (("spend", "refund"), None, -1),
+    "expired": (("expire", "rollover"), None, -1),
 }
 
 
@@ -114,8 +114,8 @@ def overview_of(report: Report, *, active: dict[date, int], currency: str) -> Ov
     """The figures of the report's days, day by day."""
     days = [report.since + timedelta(days=n) for n in range((report.until - report.since).days)]
     by_day = {
-        name: [sign * report.total("day", key=day.isoformat(), movements=movements).credits for day in days]
-        for name, (movements, sign) in MOVEMENTS.items()
+        name: [sign * report.total("day", key=day.isoformat(), movements=of, paid=paid).credits for day in days]
+        for name, (of, paid, sign) in MOVEMENTS.items()
     }
     by_day["sold"] = [report.total("day", key=day.isoformat(), currency=currency).sold_minor for day in days]
     by_day["active"] = [active.get(day, 0) for day in days]

@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from webapp.billing.currency import choose_currency
 from webapp.config import Settings
+from webapp.i18n.formats import short_day
 
 MONTHS_OFFERED = 13
 QUARTERS_OFFERED = 5
@@ -105,6 +106,15 @@ def periods(today: date) -> Sequence[tuple[str, str]]:
         *((f"{y}-{m:02}", _month_name(date(y, m, 1))) for y, m in months),
         *((f"{y}-Q{q}", _quarter_name(date(y, 3 * q - 2, 1))) for y, q in quarters[:QUARTERS_OFFERED]),
     ]
+
+
+def time_name(value: str) -> str:
+    """A day or a month of ISO 8601 as the reader writes it; anything else as it is."""
+    found = _date(value)
+    if found is not None:
+        return short_day(found)
+    span = span_of(value)
+    return value if span is None else _month_name(span[0])
 
 
 def _months_back(year: int, month: int, by: int) -> tuple[int, int]:

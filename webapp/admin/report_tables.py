@@ -1,6 +1,6 @@
 """The tables of a report: what stands in their lines, for the page and for CSV."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,14 +11,17 @@ from webapp.billing.reports import Cohort, Report, Sums
 
 Cell: TypeAlias = str | int | None
 
-BOUGHT, GIVEN = ("purchase",), ("grant",)
+CAME = ("purchase", "grant")
 SPENT, EXPIRED, TAKEN = ("spend", "refund"), ("expire", "rollover"), ("revoke", "restore")
 _MONEY = ("sold_minor", "recognised_minor", "breakage_minor", "refunded_minor", "deferred_minor")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """`kind`: key (a day, a month or a name), credits, money (minor units of the report's currency) or number."""
+    """A column; money is in minor units of the report's currency.
+
+    `kind`: key (a name), time (a day or a month in ISO 8601, or a word), credits, money or number.
+    """
 
     label: object
     kind: str = "credits"
@@ -157,7 +160,7 @@ def _depletion(cohorts: Sequence[Cohort]) -> ReportTable:
         title=_("How long paid credits last"),
         lead=_("By the month in which they came: in how many days half of those that are used up or expired were."),
         columns=(
-            Column(label=_l("Month"), kind="key"),
+            Column(label=_l("Month"), kind="time"),
             Column(label=_l("Paid grants"), kind="number"),
             Column(label=_l("Nothing left"), kind="number"),
             Column(label=_l("Days, median"), kind="number"),
@@ -167,15 +170,15 @@ def _depletion(cohorts: Sequence[Cohort]) -> ReportTable:
 
 
 def _time(unit: str) -> Column:
-    return Column(label=_l("Day") if unit == "day" else _l("Month"), kind="key")
+    return Column(label=_l("Day") if unit == "day" else _l("Month"), kind="time")
 
 
 def _credits(report: Report, by: str, key: str | None) -> tuple[int, ...]:
     """Bought, given, spent, expired, taken back: each as a positive number where it is the usual way round."""
-    signed: Sequence[tuple[tuple[str, ...], int]] = ((BOUGHT, 1), (GIVEN, 1), (SPENT, -1), (EXPIRED, -1), (TAKEN, -1))
-    return tuple(sign * report.total(by, key=key, movements=movements).credits for movements, sign in signed)
+    came = (report.total(by, key=key, movements=CAME, paid=paid).credits for paid in (True, False))
+    went = (-report.total(by, key=key, movements=movements).credits for movements in (SPENT, EXPIRED, TAKEN))
+    return (*came, *went)
 
 
 def _money(sums: Sums) -> tuple[int, ...]:
-    pick: Callable[[str], int] = lambda name: int(getattr(sums, name))  # noqa: E731 - typed
-    return tuple(pick(name) for name in _MONEY)
+    return tuple(int(getattr(sums, name)) for name in _MONEY)

@@ -47,6 +47,13 @@ _COUNT_ACTIVE = text(
     "INSERT INTO report_active (day, accounts) SELECT :day, count(DISTINCT account_id) FROM ledger.entries_v"
     " WHERE kind = 'spend' AND booked_at >= :since AND booked_at < :until ON CONFLICT (day) DO NOTHING"
 )
+# What there is before a month begins, so that nobody adds up years: lines of a movement of their own.
+_OPEN_MONTH = text(
+    "INSERT INTO report_days (day, movement, item, feature, currency, credits, sold_minor, recognised_minor,"
+    " breakage_minor, refunded_minor, deferred_minor)"
+    " SELECT :month, 'opening', '', '', currency, sum(credits), sum(deferred_minor), 0, 0, 0, sum(deferred_minor)"
+    " FROM report_days WHERE day >= :month_before AND day < :month GROUP BY currency ON CONFLICT DO NOTHING"
+)
 _WRITERS = text(
     "SELECT DISTINCT virtualtransaction FROM pg_locks"
     " WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -74,13 +81,14 @@ def writers(session: Session) -> set[str]:
 def roll_up(session: Session, *, limit: datetime) -> bool:
     """One more stretch of time, until `limit` at the most, is in the tables; returns whether there is more to do.
 
-    Two at once take turns (the row of report_progress is locked), and each stretch is added exactly once: it is
-    committed with the moment that it reaches to.
+    Of two at once one does it (the row of report_progress is locked) and the other one nothing. Each stretch is added
+    exactly once: it is committed with the moment that it reaches to.
     """
     session.execute(text("SET LOCAL statement_timeout = '15min'"))
-    since: datetime | None = session.execute(
-        text("SELECT rolled_until FROM report_progress FOR UPDATE")
-    ).scalar_one_or_none()
+    progress = session.execute(text("SELECT rolled_until FROM report_progress FOR UPDATE SKIP LOCKED")).one_or_none()
+    if progress is None:
+        return False
+    since: datetime | None = progress.rolled_until
     if since is None:
         since = session.execute(text("SELECT min(booked_at) FROM ledger.entries_v")).scalar_one()
         since = _day_of(since) if since is not None else limit
@@ -92,6 +100,9 @@ def roll_up(session: Session, *, limit: datetime) -> bool:
         day = _day_of(until - timedelta(microseconds=1))
         if until == day + timedelta(days=1):
             session.execute(_COUNT_ACTIVE, {"day": day.date(), "since": day, "until": until})
+        if until == day + timedelta(days=1) and until.day == 1:
+            months = {"month": until.date(), "month_before": day.date().replace(day=1)}
+            session.execute(_OPEN_MONTH, months)
     if until >= since:
         session.execute(text("UPDATE report_progress SET rolled_until = :until"), {"until": until})
     return until < limit

@@ -74,14 +74,17 @@ class Report:
         key: str | None = None,
         movements: Collection[str] | None = None,
         currency: str | None = None,
+        paid: bool | None = None,
     ) -> Sums:
-        """The sum of the groups that fit."""
+        """The sum of the groups that fit; `paid` says whether money was paid for their credits."""
         groups = self._groups.get(by, {})
         chosen = groups.get(key, ()) if key is not None else (one for group in groups.values() for one in group)
         fitting = (
             figure.sums
             for figure in chosen
-            if (movements is None or figure.movement in movements) and (currency is None or figure.currency == currency)
+            if (movements is None or figure.movement in movements)
+            and (currency is None or figure.currency == currency)
+            and (paid is None or paid == bool(figure.currency))
         )
         return sum(fitting, Sums())
 
@@ -103,14 +106,19 @@ _SUM = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _COLUMNS = f"day, movement, item, feature, currency, {', '.join(SUMS)}"
 _SELECTED = f"""
     WITH {LINES}, chosen AS MATERIALIZED (
-        SELECT {_COLUMNS} FROM report_days WHERE day >= :first AND day < :last
+        SELECT {_COLUMNS} FROM report_days WHERE day >= :first AND day < :last AND movement <> 'opening'
         UNION ALL SELECT {_COLUMNS} FROM summed WHERE day >= :first AND day < :last
     )
 """  # noqa: S608 - constants
 _REPORT = text(
-    f"""{_SELECTED}
+    f"""{_SELECTED}, opening AS MATERIALIZED (
+        SELECT day FROM report_days WHERE movement = 'opening' AND day <= :first ORDER BY day DESC LIMIT 1
+    )
     SELECT 'before' AS by, '' AS key, 'all' AS movement, currency, {_SUM}
-    FROM (SELECT {_COLUMNS} FROM report_days WHERE day < :first
+    FROM (SELECT {_COLUMNS} FROM report_days
+          WHERE day >= coalesce((SELECT day FROM opening), '-infinity') AND day < :first AND movement <> 'opening'
+          UNION ALL SELECT {_COLUMNS} FROM report_days
+          WHERE day = (SELECT day FROM opening) AND movement = 'opening'
           UNION ALL SELECT {_COLUMNS} FROM summed WHERE day < :first) earlier GROUP BY currency
     UNION ALL
     SELECT :unit, left(CAST(day AS text), CASE :unit WHEN 'day' THEN 10 ELSE 7 END), movement, currency, {_SUM}
