@@ -9,6 +9,7 @@ from flask import Flask
 
 from tests.credits.member import Member, statements
 from webapp import ledger
+from webapp.admin import account_entry
 from webapp.database import unit_of_work
 from webapp.people.user import User
 
@@ -93,6 +94,18 @@ def test_an_entry_says_why_it_was_charged(finance: Member, member: Member) -> No
     page = finance.get(f"{home(member)}/entries/{spend.seq}").text
     assert "Too dark" in page
     assert f'href="{home(member)}/entries/{spend.seq + 1}"' in page
+
+
+def test_a_spend_of_many_grants_has_a_page_of_bounded_length(
+    finance: Member, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_entry, "SLICES", 3)
+    for _number in range(5):
+        member.grant(10)
+    spend = member.spend(50)
+    page = finance.get(f"{home(member)}/entries/{spend.seq}").text
+    assert len(re.findall(r'<tr data-grant="', page)) == 3
+    assert re.search(r"2 further grants</th><td[^>]*><bdi>20<", page)
 
 
 def test_what_was_done_by_an_admin_stands_with_the_account(finance: Member, member: Member) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.account_words.explanation import Why, explain
+from webapp.account_words.explanation import Slice, Why, explain
 from webapp.account_words.naming import kind_label
 from webapp.admin.account_take_back import can_be_taken_back
 from webapp.admin.acts import ACTS
@@ -20,18 +20,23 @@ from webapp.ledger import Account, Entry
 from webapp.people.roles import require_role
 
 FOLLOWED = 20
+SLICES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntryView:
     """`why` as the customer's page has it; `followed` are entries about this one, such as its refunds.
 
+    `more_slices` grants, which gave or got `more_credits`, stand on no line of their own.
     `grant` is the one that the entry made, `line` what the audit log says of it. `left` is what of a spend could still
     be given back.
     """
 
     account: Account
     why: Why
+    slices: list[Slice]
+    more_slices: int
+    more_credits: int
     kind: str
     grant: ledger.Grant | None
     grant_can_be_taken_back: bool
@@ -72,6 +77,9 @@ def read_entry(session: Session, *, account_id: int, seq: int) -> EntryView:
     return EntryView(
         account=account,
         why=why,
+        slices=why.slices[:SLICES],
+        more_slices=len(why.slices[SLICES:]),
+        more_credits=sum(one.credits for one in why.slices[SLICES:]),
         kind=kind_label(entry.kind),
         grant=grant,
         grant_can_be_taken_back=grant is not None and can_be_taken_back(grant),

@@ -114,7 +114,7 @@ LISTING = Listing(
     key="accounts",
     title=_l("Accounts"),
     path="/admin/accounts",
-    lead=_l("A search finds up to 1,000 accounts by each of address, name and external id."),
+    lead=_l("A search finds up to 1,000 accounts by address, as many by name, and as many by external id."),
     id=ACCOUNTS.c.account_id,
     selection=_selection,
     columns=(
@@ -139,7 +139,11 @@ LISTING = Listing(
         Sort(key="balance", label=_l("Greatest balance in the last hour first"), by=RANKS.c.balance, within=_ranked),
     ),
     filters=(
-        Filter(key="q", label=_l("Address, name or external id"), placeholder=_l("How it begins, or @example.com")),
+        Filter(
+            key="q",
+            label=_l("Person’s address or name, or external id"),
+            placeholder=_l("How it begins, or @example.com"),
+        ),
         Filter(
             key="status",
             label=_l("Which"),
