@@ -9,7 +9,6 @@ from tests.conftest import TestServers
 from tests.docs.pages import ROOT, blocks_of
 from webapp.catalog.counted import settle
 from webapp.catalog.install import install_shipped_catalog
-from webapp.catalog.package import find_package
 from webapp.catalog.rate_book import quote
 from webapp.database import unit_of_work
 
@@ -18,20 +17,14 @@ def sql_of(name: str) -> list[str]:
     return [block.code for block in blocks_of(ROOT / name) if block.language == "sql"]
 
 
-def test_an_admins_sql_runs_as_the_application_and_changes_the_catalog(
-    fresh_app: Flask, fresh_database: TestServers
-) -> None:
+def test_an_admins_sql_runs_as_the_application(fresh_app: Flask, fresh_database: TestServers) -> None:
     with fresh_app.app_context(), unit_of_work() as session:
         install_shipped_catalog(session)
+    blocks = sql_of("docs/admin.md")
+    assert blocks
     with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
-        for block in sql_of("docs/admin.md"):
+        for block in blocks:
             connection.execute(block)
-    with fresh_app.app_context(), unit_of_work() as session:
-        starter, premium = find_package(session, code="starter"), find_package(session, code="premium")
-        assert starter is not None
-        assert starter.price_minor("EUR") == 990
-        assert premium is not None
-        assert not premium.active
 
 
 def test_an_admins_rate_card_can_be_published_and_costs_what_the_guide_says(fresh_app: Flask, tmp_path: Path) -> None:
