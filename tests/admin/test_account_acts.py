@@ -9,8 +9,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from tests.admin.test_acts import doer
 from tests.credits.member import Member
 from webapp import ledger
+from webapp.admin import acts
+from webapp.admin.account_deduct import DEDUCT
+from webapp.admin.account_hold import VOID
+from webapp.admin.account_overdraft import SET_OVERDRAFT
+from webapp.admin.account_refund import REFUND_SPEND
+from webapp.admin.account_take_back import TAKE_BACK
+from webapp.admin.acts import Limits
 from webapp.admin.audit import AuditLine
 from webapp.database import unit_of_work
 from webapp.people.suspension import find_suspension
@@ -235,6 +243,40 @@ def test_support_gives_back_no_more_than_it_may(shop: Flask, support: Member, me
     path = f"{home(member)}/entries/{spend.seq}/refund"
     assert "credits today" in sent(support, path, {"credits": "", "text": "", "reason": "x"}).text
     assert balance(shop, member).balance == limit - 1
+
+
+def test_what_is_asked_of_a_second_person_happens_when_they_agree(
+    shop: Flask, person: Callable[..., Member], member: Member
+) -> None:
+    """Arguments of each act that moves credits are kept, and its effect is that of a single person's."""
+    asker, other = (doer(shop, person("finance"), "finance") for _number in range(2))
+    limits = Limits(approval_credits=1, approval_minor=0, support_grant_limit=0)
+    gift = member.grant(100)
+    spend = member.spend(10)
+    member.write(ledger.place_hold, amount=20, idempotency_key="h", actor="api:test")
+    wanted: list[tuple[acts.Act, dict[str, Any], int]] = [
+        (DEDUCT, {"credits": 5, "into_debt": False, "text": "x"}, 65),
+        (SET_OVERDRAFT, {"limit": 50}, 65),
+        (REFUND_SPEND, {"seq": spend.seq, "credits": None, "text": ""}, 75),
+        (VOID, {"number": 1}, 95),
+        (TAKE_BACK, {"grant_id": gift.seq, "target": 40, "text": ""}, 55),
+    ]
+    before = 70
+    for act, arguments, after in wanted:
+        with shop.test_request_context():
+            asked = acts.perform(
+                act,
+                by=asker,
+                limits=limits,
+                reason="x",
+                arguments={"account_id": member.account_id, **arguments},
+                submission=uuid.uuid4(),
+            )
+            assert asked.approval_id is not None, act.key
+            assert balance(shop, member).available == before, act.key
+            acts.approve(asked.approval_id, by=other)
+        assert balance(shop, member).available == after, act.key
+        before = after
 
 
 def test_only_spends_are_refunded(finance: Member, member: Member) -> None:
