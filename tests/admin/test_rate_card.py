@@ -160,6 +160,13 @@ def test_usage_is_previewed_some_accounts_after_the_others(
     set_price(finance, "image", model="flat", credits="12")
     assert "The draft has changed since" in finance.get(path).text
 
+    finance.post(path, {"days": "7"})
+    finance.post(f"{DRAFT}/discard", seen(finance), form=DRAFT)
+    (row_id,) = undone(own_shop)
+    with own_shop.app_context():
+        preview_rate_card(row_id)
+    assert undone(own_shop) == [], "nothing is left to do for a draft that is gone"
+
 
 def test_what_is_drafted_as_text_is_what_the_file_says(own_shop: Flask, finance: Member) -> None:
     known = begin_draft(finance)

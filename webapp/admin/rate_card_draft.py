@@ -93,12 +93,15 @@ def discard() -> ResponseReturnValue:
             if found is None:
                 raise NoDraft
             prices = prices_of_draft(session, draft=found)
-            give_up_draft(session, draft_id=number_of(request.form.get("draft_id", "")))
+            give_up_draft(session, **_seen())
             card = rate_card_in_force(session)
             changes = changes_between(prices_of(session, version=card.version) if card else {}, prices)
             record_changes(session, changes, act="rate_card.draft.discard")
     except NoDraft:
         return gone()
+    except DraftChanged:
+        flash(_("Somebody has changed the draft meanwhile. Look at it again."))
+        return redirect("/admin/rate-card/draft", 303)
     flash(_("The draft is discarded."))
     return redirect("/admin/rate-card", 303)
 
@@ -157,8 +160,7 @@ def save(session: Session, *, draft: RateCardDraft, prices: Prices) -> None:
     Raises NoDraft and DraftChanged; nothing was written then.
     """
     before = prices_of_draft(session, draft=draft)
-    draft_id, revision = number_of(request.form.get("draft_id", "")), number_of(request.form.get("revision", ""))
-    change_draft(session, draft_id=draft_id, revision=revision, prices=prices, by=audit.doer().who)
+    change_draft(session, **_seen(), prices=prices, by=audit.doer().who)
     record_changes(session, changes_between(before, prices), act="rate_card.draft.change")
 
 
@@ -179,6 +181,11 @@ def gone() -> ResponseReturnValue:
     """Back to the rate card: there is no draft, or not that one any more."""
     flash(_("This draft is gone. It was published or discarded."))
     return redirect("/admin/rate-card", 303)
+
+
+def _seen() -> dict[str, int]:
+    """Which draft, at which revision, the form was made for."""
+    return {name: number_of(request.form.get(name, "")) for name in ("draft_id", "revision")}
 
 
 def number_of(written: str) -> int:

@@ -8,7 +8,7 @@ from webapp.admin.rate_card import names_of
 from webapp.admin.rate_card_draft import gone
 from webapp.billing.price_preview import FeaturePreview
 from webapp.billing.rate_card_preview import ask_preview, figures_of, find_preview
-from webapp.catalog.rate_card_draft import RateCardDraft, find_draft
+from webapp.catalog.rate_card_draft import NoDraft, RateCardDraft, find_draft
 from webapp.database import unit_of_work
 from webapp.people.roles import require_role
 
@@ -38,7 +38,10 @@ def ask() -> ResponseReturnValue:
         draft = find_draft(session)
         if draft is None:
             return gone()
-        ask_preview(session, draft=draft, days=days, seconds=SECONDS)
+        try:
+            ask_preview(session, draft=draft, days=days, seconds=SECONDS)
+        except NoDraft:
+            return gone()
     return redirect(PATH, 303)
 
 

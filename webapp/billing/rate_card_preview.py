@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Integer, Text, delete, select, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Integer, Text, delete, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp import clock, outbox
 from webapp.billing.price_preview import PreviewReading, PricePreview
 from webapp.catalog.pricing_terms import pricing_from
-from webapp.catalog.rate_card_draft import RateCardDraft
+from webapp.catalog.rate_card_draft import NoDraft, RateCardDraft
 from webapp.extensions import Base
 
 # One statement reads the entries of so many accounts; between statements there is a look at the time.
@@ -21,6 +21,7 @@ MOST_ACCOUNTS = 20
 # So long a worker goes on before it commits how far it came.
 JOB_SECONDS = 20.0
 
+_ASKING = 7130555  # key of the advisory lock
 _LAST_ACCOUNT = text("SELECT coalesce(max(account_id), 0) FROM ledger.accounts_v")
 
 
@@ -65,11 +66,15 @@ def find_preview(session: Session, *, draft_id: int) -> RateCardPreview | None:
 def ask_preview(session: Session, *, draft: RateCardDraft, days: int, seconds: float) -> RateCardPreview:
     """The draft's preview by what was used in the last `days` is made, or begun and left to a worker.
 
-    It takes the place of an earlier one. Takes `seconds` at the most, and one statement.
+    It takes the place of an earlier one. Takes `seconds` at the most, and one statement; who asks meanwhile waits, and
+    so does who ends the draft. Raises NoDraft when that has happened; nothing was written then.
     """
-    now = clock.now()
-    session.execute(select(RateCardDraft.id).where(RateCardDraft.id == draft.id).with_for_update())
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ASKING})
+    there = select(RateCardDraft.id).where(RateCardDraft.id == draft.id).with_for_update(read=True, key_share=True)
+    if session.scalars(there).one_or_none() is None:
+        raise NoDraft
     session.execute(delete(RateCardPreview).where(RateCardPreview.draft_id == draft.id))
+    now = clock.now()
     preview = RateCardPreview(
         draft_id=draft.id,
         revision=draft.revision,
@@ -91,10 +96,10 @@ def ask_preview(session: Session, *, draft: RateCardDraft, days: int, seconds: f
 def continue_preview(session: Session, *, preview_id: int, read_to: int) -> None:
     """The preview is JOB_SECONDS of work further, and finished or left to another job.
 
-    Does nothing when it is gone, finished or further than `read_to`.
+    Does nothing when it is gone, finished or further than `read_to`. Locks it at the end only: who publishes or gives
+    up the draft meanwhile does not wait.
     """
-    locked = select(RateCardPreview).where(RateCardPreview.id == preview_id).with_for_update()
-    preview = session.scalars(locked.execution_options(populate_existing=True)).one_or_none()
+    preview = session.get(RateCardPreview, preview_id, populate_existing=True)
     if preview is not None and preview.finished_at is None and preview.read_to == read_to:
         _go_on(session, preview, seconds=JOB_SECONDS)
 
@@ -113,25 +118,30 @@ def figures_of(session: Session, *, preview: RateCardPreview) -> PricePreview:
 
 
 def _go_on(session: Session, preview: RateCardPreview, *, seconds: float) -> None:
-    reading = _reading(preview, prices=preview.prices)
+    reading, begun_at, read_to = _reading(preview, prices=preview.prices), preview.read_to, preview.read_to
     end = time.monotonic() + seconds
-    while preview.read_to < preview.last_account:
-        up_to = preview.read_to + ACCOUNTS_AT_ONCE
-        reading.read(session, above=preview.read_to, up_to=up_to)
-        preview.read_to = min(up_to, preview.last_account)
+    while read_to < preview.last_account:
+        up_to = read_to + ACCOUNTS_AT_ONCE
+        reading.read(session, above=read_to, up_to=up_to)
+        read_to = min(up_to, preview.last_account)
         if time.monotonic() >= end:
             break
-    preview.features, preview.accounts = reading.state
-    if preview.read_to >= preview.last_account:
-        preview.finished_at = clock.now()
-    else:
+    features, accounts = reading.state
+    finished_at = clock.now() if read_to >= preview.last_account else None
+    step = (
+        update(RateCardPreview)
+        .where(RateCardPreview.id == preview.id, RateCardPreview.read_to == begun_at)
+        .values(read_to=read_to, features=features, accounts=accounts, finished_at=finished_at)
+        .returning(RateCardPreview.id)
+    )
+    is_there = session.execute(step).first() is not None
+    if is_there and finished_at is None:
         outbox.put(
             session,
             job="preview_rate_card",
-            key=f"rate-card-preview:{preview.id}:{preview.read_to}",
-            args={"preview_id": preview.id, "read_to": preview.read_to},
+            key=f"rate-card-preview:{preview.id}:{read_to}",
+            args={"preview_id": preview.id, "read_to": read_to},
         )
-    session.flush()
 
 
 def _reading(preview: RateCardPreview, *, prices: Mapping[str, Any]) -> PreviewReading:

@@ -126,9 +126,12 @@ def change_price(
     return change_draft(session, draft_id=draft_id, revision=revision, prices=prices, by=by)
 
 
-def give_up_draft(session: Session, *, draft_id: int) -> None:
-    """There is no draft any more. Raises NoDraft; nothing was written then."""
-    session.delete(_take(session, draft_id=draft_id))
+def give_up_draft(session: Session, *, draft_id: int, revision: int) -> None:
+    """There is no draft any more. Raises NoDraft and DraftChanged; nothing was written then."""
+    draft = _take(session, draft_id=draft_id)
+    if draft.revision != revision:
+        raise DraftChanged(draft)
+    session.delete(draft)
     session.flush()
 
 
