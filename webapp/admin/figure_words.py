@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 
 from webapp.admin.audit import Figure, Figures
+from webapp.admin.role_words import ROLE_WORDS
 from webapp.i18n import formats
 
 # Every name that an act puts into before and after has its words here.
@@ -71,6 +72,11 @@ NAMES: Mapping[str, object] = {
     "credits_of_payment": _l("Left of its credits"),
     "out_of_reach": _l("Expired before or reserved"),
     "state": _l("State"),
+    "person": _l("Person"),
+    "act": _l("What"),
+    "subject": _l("To what"),
+    "seen_from": _l("Seen from"),
+    "seen_until": _l("Seen until"),
 }
 
 # Values that are words of ours, by the name of their figure.
@@ -91,6 +97,7 @@ VALUES: Mapping[str, Mapping[str, object]] = {
         "plan": lazy_pgettext("for whom", "who is on a plan"),
         "accounts": lazy_pgettext("for whom", "a list of accounts"),
     },
+    "role": {role: words[0] for role, words in ROLE_WORDS.items()},
 }
 
 

@@ -40,8 +40,8 @@ def _change(session: Session, order: Order, *, email: str, role: str | None) -> 
     return Done(
         subject=f"user:{user.id}",
         account_id=user.account_id,
-        before={"name": user.email, "role": before},
-        after={"name": user.email, "role": role},
+        before={"person": user.email, "role": before},
+        after={"person": user.email, "role": role},
     )
 
 
