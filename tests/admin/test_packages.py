@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -140,6 +142,20 @@ def test_who_comes_second_is_told_what_changed_and_keeps_their_input(
     after = stored(shop, code)
     assert after is not None
     assert (after.credits, after.name) == (350, "Week pack")
+
+
+def test_two_at_once_make_one_package_and_one_change_of_it(shop: Flask, finance: Member, code: str) -> None:
+    token = finance.token(f"{PAGE}/new")
+    once = wanted(code=code, csrf_token=token, submission=str(uuid4()))
+    changes = [
+        wanted(credits=credits, csrf_token=token, submission=str(uuid4()), version="1") for credits in ("400", "500")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(finance.post_raw, f"{PAGE}/new", once) for _attempt in range(2)]
+        assert [one.result().status_code for one in made] == [303, 303]
+        done = [pool.submit(finance.post_raw, f"{PAGE}/{code}/edit", fields) for fields in changes]
+        assert sorted(one.result().status_code for one in done) == [303, 409]
+    assert [line.act for line in lines_about(shop, code)] == ["package.create", "package.change"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from webapp.admin.figure_words import VALUES
 from webapp.admin.forms import Form, reason_field, stripped, text_field
 from webapp.admin.moment_field import NotAMoment, read_moment
 from webapp.admin.offer_form import one_of
-from webapp.billing.plan_holders import count_on_plan
+from webapp.billing.plan_holders import count_on_plans
 from webapp.billing.stripe_api import mode
 from webapp.catalog.campaign import AUDIENCES, MOST_DAYS, BadCampaign, Campaign, create_campaign
 from webapp.catalog.plan import Plan, find_plan
@@ -89,7 +89,7 @@ def _create(
 def _reach(session: Session, plan: str | None) -> int:
     """About how many accounts would have it by now; more may come."""
     if plan is not None:
-        return count_on_plan(session, plan=plan, mode=mode(), most=MOST_COUNTED)
+        return count_on_plans(session, plans=[plan], mode=mode(), most=MOST_COUNTED)[plan]
     return int(session.execute(_PEOPLE, {"most": MOST_COUNTED}).scalar_one())
 
 

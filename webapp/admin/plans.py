@@ -19,7 +19,7 @@ from webapp.admin.offer_form import OfferForm, one_of
 from webapp.admin.offer_pages import Desk, Words
 from webapp.admin.offers import Kind
 from webapp.admin.price_fields import PriceField
-from webapp.billing.plan_holders import awaited_currencies, count_on_plan
+from webapp.billing.plan_holders import awaited_currencies, count_on_plans
 from webapp.billing.product_name import put_product_name
 from webapp.billing.stripe_api import mode
 from webapp.catalog.offers import MOST_CREDITS, MOST_DAYS, MOST_TRIAL_DAYS, PlanTerms, list_all
@@ -154,7 +154,7 @@ def _more(plan: Plan | None) -> dict[str, Any]:
             "features": _features(session, plan),
             "billed": list(VALUES["billed"].items()),
             "expiries": list(VALUES["expiry"].items()),
-            "on_it": 0 if plan is None else _on_it(session, plan),
+            "on_it": 0 if plan is None else _on_each(session, [plan])[plan.code],
             "most_counted": MOST_COUNTED,
         }
 
@@ -166,8 +166,9 @@ def _features(session: Session, plan: Plan | None) -> list[tuple[str, str]]:
     return list((found | {key: key for key in (plan and plan.features) or () if key not in found}).items())
 
 
-def _on_it(session: Session, plan: Plan) -> int:
-    return count_on_plan(session, plan=plan.code, mode=mode(), most=MOST_COUNTED + 1)
+def _on_each(session: Session, plans: Sequence[Plan]) -> dict[str, int]:
+    codes = [plan.code for plan in plans]
+    return count_on_plans(session, plans=codes, mode=mode(), most=MOST_COUNTED + 1)
 
 
 DESK = Desk(
@@ -193,9 +194,11 @@ DESK = Desk(
 def plans() -> ResponseReturnValue:
     """All of them, in the order of the shop window, with how many are on each."""
     with unit_of_work() as session:
+        found = list_all(session, Plan)
+        on_each = _on_each(session, found)
         page = render_template(
             "admin/catalog/plans.html",
-            plans=[(one, DESK.kind.untranslated(one), _on_it(session, one)) for one in list_all(session, Plan)],
+            plans=[(one, DESK.kind.untranslated(one), on_each[one.code]) for one in found],
             currencies=price_fields.currencies(),
             most_counted=MOST_COUNTED,
             billed=VALUES["billed"],
