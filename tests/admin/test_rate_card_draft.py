@@ -73,7 +73,7 @@ def test_a_price_is_set_by_a_form(shop: Flask, finance: Member, fields: dict[str
         ({"model": "", "credits": "1"}, "model", "must be one of"),
         ({"model": "package", "credits": "5"}, "unit_size", "is missing"),
         ({"model": "per_unit", "credits": "5", "minimum": "x"}, "minimum", "whole number"),
-        ({"model": "flat", "credits": "5", "free_quantity": "5", "free_per": "year"}, "free_per", "day, month"),
+        ({"model": "flat", "credits": "5", "free_quantity": "5", "free_per": "year"}, "free_per", "day or month"),
         ({"model": "graduated"}, "tier_credits-0", "must be a list of 1 to 100 tiers"),
         (
             {"model": "volume", "tier_credits-0": "", "up_to-1": "5", "tier_credits-1": "5"},

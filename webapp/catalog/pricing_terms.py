@@ -133,7 +133,8 @@ def _read_one(raw: Mapping[str, Any], where: str) -> Pricing | list[Finding]:
 
 
 def _one_of(words: tuple[str, ...], where: str) -> Finding:
-    return Finding(where=where, says="must be one of %(words)s", data={"words": ", ".join(words)})
+    listed = " or ".join(words) if len(words) == 2 else ", ".join(words)
+    return Finding(where=where, says="must be one of %(words)s", data={"words": listed})
 
 
 def _allowance(raw: Any, where: str, findings: list[Finding]) -> Allowance | None:
