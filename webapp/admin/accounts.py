@@ -32,7 +32,7 @@ from webapp.people.user import User
 # So many are found by the beginning of an address, a name and an external id, each: no search adds up without an end.
 MOST_FOUND = 1_000
 
-ACCOUNTS = table(
+_ACCOUNTS = table(
     "accounts_v",
     column("account_id", BigInteger),
     column("external_id", Text),
@@ -42,33 +42,37 @@ ACCOUNTS = table(
     column("debt", BigInteger),
     column("created_at", DateTime(timezone=True)),
     schema="ledger",
-).alias("a")
+)
+ACCOUNTS = _ACCOUNTS.alias("a")
 GRANTS = table("grants_v", column("account_id", BigInteger), column("frozen"), column("open"), schema="ledger")
-# What is true now: what has expired is in none of it. Worked out for the rows of the page alone, after the LIMIT.
+# Each is looked up for the rows of the page alone, after its LIMIT: joined, PostgreSQL would walk whole tables.
+# The first is what is true now: what has expired is in none of it.
 NOW: ColumnElement[Any] = literal_column("(SELECT to_jsonb(b) FROM ledger.balance(a.account_id) b)")
+_NAMED = _ACCOUNTS.alias("named")
+_EXTERNAL_ID = select(_NAMED.c.external_id).where(_NAMED.c.account_id == ACCOUNTS.c.account_id)
+_PERSON = select(func.jsonb_build_object("email", User.email, "name", User.name)).where(
+    User.account_id == ACCOUNTS.c.account_id
+)
+_SUSPENDED = select(Suspension.id).where(Suspension.account_id == ACCOUNTS.c.account_id, Suspension.ended_at.is_(None))
 
 
 def _selection(values: Mapping[str, str]) -> Rows:
-    statement: Rows = (
-        select(
-            ACCOUNTS.c.account_id,
-            ACCOUNTS.c.external_id,
-            ACCOUNTS.c.created_at,
-            func.coalesce(func.nullif(User.name, ""), ACCOUNTS.c.name, "").label("name"),
-            User.email,
-            NOW.label("now"),
-            Suspension.id.is_not(None).label("suspended"),
-        )
-        .select_from(ACCOUNTS)
-        .outerjoin(User, User.account_id == ACCOUNTS.c.account_id)
-        .outerjoin(Suspension, (Suspension.account_id == ACCOUNTS.c.account_id) & Suspension.ended_at.is_(None))
-    )
+    statement: Rows = select(
+        ACCOUNTS.c.account_id,
+        ACCOUNTS.c.name.label("given_name"),
+        ACCOUNTS.c.created_at,
+        _EXTERNAL_ID.correlate(ACCOUNTS).scalar_subquery().label("external_id"),
+        _PERSON.correlate(ACCOUNTS).scalar_subquery().label("person"),
+        NOW.label("now"),
+        _SUSPENDED.correlate(ACCOUNTS).exists().label("suspended"),
+    ).select_from(ACCOUNTS)
     if "q" in values:
         statement = statement.where(ACCOUNTS.c.account_id == any_(_named(values["q"])))
     if values.get("status") == "debt":
         statement = statement.where(ACCOUNTS.c.debt > 0)
     if values.get("status") == "suspended":
-        statement = statement.where(Suspension.id.is_not(None))
+        suspended = select(Suspension.account_id).where(Suspension.ended_at.is_(None))
+        statement = statement.where(ACCOUNTS.c.account_id.in_(suspended))
     if values.get("status") == "frozen":
         frozen = select(GRANTS.c.account_id).where(GRANTS.c.frozen, GRANTS.c.open)
         statement = statement.where(ACCOUNTS.c.account_id.in_(frozen))
@@ -106,8 +110,13 @@ def _ranked(statement: Rows) -> Rows:
     return statement.join(RANKS, RANKS.c.account_id == ACCOUNTS.c.account_id)
 
 
+def _name(row: Any) -> str:
+    return (row.person or {}).get("name") or row.given_name or ""
+
+
 def _who(row: Any) -> tuple[str, str]:
-    return f"/admin/accounts/{row.account_id}", row.email or row.name or row.external_id
+    shown = (row.person or {}).get("email") or _name(row) or row.external_id
+    return f"/admin/accounts/{row.account_id}", shown
 
 
 LISTING = Listing(
@@ -119,7 +128,7 @@ LISTING = Listing(
     selection=_selection,
     columns=(
         Column(key="who", label=_l("Who"), show=_who, kind="link"),
-        Column(key="name", label=_l("Name"), show=lambda row: row.name),
+        Column(key="name", label=_l("Name"), show=_name),
         Column(key="external_id", label=_l("External id"), show=lambda row: row.external_id, kind="code"),
         Column(key="balance", label=_l("Balance"), show=lambda row: row.now["balance"], kind="credits"),
         Column(key="available", label=_l("Available"), show=lambda row: row.now["available"], kind="credits"),
@@ -136,7 +145,13 @@ LISTING = Listing(
     sorts=(
         Sort(key="newest", label=_l("Newest first"), by=ACCOUNTS.c.account_id),
         Sort(key="oldest", label=_l("Oldest first"), by=ACCOUNTS.c.account_id, ascending=True),
-        Sort(key="balance", label=_l("Greatest balance in the last hour first"), by=RANKS.c.balance, within=_ranked),
+        Sort(
+            key="balance",
+            label=_l("Greatest balance in the last hour first"),
+            by=RANKS.c.balance,
+            within=_ranked,
+            id=RANKS.c.account_id,
+        ),
     ),
     filters=(
         Filter(

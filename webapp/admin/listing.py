@@ -57,7 +57,8 @@ class Filter:
 class Sort:
     """An order that may be asked for: by `by` and then by the id, newest or greatest first unless `ascending`.
 
-    `within` adds to the statement what only this order needs, such as a join.
+    `within` adds to the statement what only this order needs, such as a join; `id` is then the list's id as the table
+    joined has it, so that both stand in one index.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Sort:
     by: Any
     ascending: bool = False
     within: Callable[[Rows], Rows] | None = None
+    id: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +189,14 @@ def _ordered(listing: Listing, values: Mapping[str, str], sort: Sort, after: Pla
     statement = listing.selection(values)
     if sort.within is not None:
         statement = sort.within(statement)
-    statement = statement.add_columns(sort.by.label("sort_value"), listing.id.label("sort_id"))
+    id = listing.id if sort.id is None else sort.id
+    statement = statement.add_columns(sort.by.label("sort_value"), id.label("sort_id"))
     if after is not None:
-        place, here = tuple_(literal(after[0]), literal(after[1])), tuple_(sort.by, listing.id)
+        place, here = tuple_(literal(after[0]), literal(after[1])), tuple_(sort.by, id)
         statement = statement.where(here > place if sort.ascending else here < place)
     if sort.ascending:
-        return statement.order_by(sort.by.asc(), listing.id.asc())
-    return statement.order_by(sort.by.desc(), listing.id.desc())
+        return statement.order_by(sort.by.asc(), id.asc())
+    return statement.order_by(sort.by.desc(), id.desc())
 
 
 def _cursor(row: Row[Any], sort: Sort) -> str:
