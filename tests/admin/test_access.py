@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -100,6 +101,25 @@ def test_the_last_owner_stays(fresh_app: Flask) -> None:
         with pytest.raises(LastOwner), unit_of_work() as session:
             change_role(session, email=second.email, role=None)
     assert role_of(fresh_app, second) == "owner"
+
+
+def test_owners_who_dismiss_each_other_at_once_leave_one(fresh_app: Flask) -> None:
+    owners = [Member(fresh_app), Member(fresh_app)]
+    for owner in owners:
+        change(fresh_app, owner, role="owner")
+
+    def dismiss(email: str) -> bool:
+        with fresh_app.app_context():
+            try:
+                with unit_of_work() as session:
+                    change_role(session, email=email, role=None)
+            except LastOwner:
+                return False
+        return True
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(dismiss, [owner.email for owner in owners])) == [False, True]
+    assert sorted(str(role_of(fresh_app, owner)) for owner in owners) == ["None", "owner"]
 
 
 def test_no_other_form_gives_a_role(shop: Flask, member: Member, person: Callable[..., Member]) -> None:

@@ -129,6 +129,19 @@ def test_never_toward_somebody_with_a_role(
     assert "You see the pages of" not in support.get("/credits").text
 
 
+def test_of_two_clicks_at_once_one_counts(support: Member, member: Member, shop: Flask) -> None:
+    path = f"/admin/accounts/{member.account_id}/see-as"
+    token, cookie = support.token(path), support.cookie
+    for _click in range(2):
+        support.cookie = cookie
+        assert support.post_raw(path, {**WHY, "csrf_token": token}).status_code == 303
+    assert [act for act, _who in lines(shop, member.account_id)] == [
+        "account.see_as",
+        "account.see_as_end",
+        "account.see_as",
+    ]
+
+
 def test_a_reason_is_required(support: Member, member: Member, shop: Flask) -> None:
     answer = support.post(f"/admin/accounts/{member.account_id}/see-as", {"reason": " "})
     assert answer.status_code == 422

@@ -9,7 +9,7 @@ from webapp import ledger
 from webapp.extensions import Base
 from webapp.people.expired_rows import drop_expired_rows
 from webapp.people.leaving import HasRole
-from webapp.people.sessions import now, storable
+from webapp.people.sessions import SessionRow, now, storable
 from webapp.people.user import User
 from webapp.people.visitor import SeenAccount
 
@@ -41,12 +41,14 @@ class SeenAs(Base):
 def begin(session: Session, *, account_id: int, by: User, session_id: int, ip: str, reason: str) -> SeenAs:
     """That session of `by` sees the account's pages from now on, for LASTS, and no other account's any more.
 
-    Raises HasRole where the account's person has a role, ledger.AccountNotFound; nothing was written then.
+    Locks the session's row: of two clicks at once the later one counts. Raises HasRole where the account's person has a
+    role, ledger.AccountNotFound; nothing was written then.
     """
     account = ledger.get_account(session, account_id=account_id)
     person = session.scalars(select(User).where(User.account_id == account_id)).one_or_none()
     if person is not None and person.role is not None:
         raise HasRole
+    session.execute(select(SessionRow.id).where(SessionRow.id == session_id).with_for_update())
     end(session, session_id=session_id)
     moment = now()
     row = SeenAs(
