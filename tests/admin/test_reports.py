@@ -9,8 +9,10 @@ from decimal import Decimal
 import pytest
 from flask import Flask
 
-from tests.credits.member import Member
+from tests.credits.member import Member, statements
 from webapp.admin.report_query import periods, span_of
+
+__all__ = ["statements"]
 
 
 @pytest.fixture
@@ -123,3 +125,23 @@ def test_another_currency_has_no_share_in_it(finance: Member, member: Member) ->
     member.grant(10, "Yen", source="purchase", cost_minor=500, cost_currency="JPY")
     after = table(finance, "/admin/reports/money.csv?currency=JPY")[-1]
     assert Decimal(after["Sold"]) - Decimal(before["Sold"]) == 500
+
+
+def test_as_many_statements_whatever_was_sold(finance: Member, member: Member, statements: list[str]) -> None:
+    finance.get("/admin/reports")
+    counts = []
+    for _ in range(2):
+        del statements[:]
+        assert finance.get("/admin/reports").status_code == 200
+        counts.append(len(statements))
+        for n in range(3):
+            member.grant(10, f"Gift {n}", source=f"present-{n}", cost_minor=n, cost_currency="EUR" if n else None)
+    assert counts[0] == counts[1] <= 8
+
+
+def test_a_paid_grant_is_bought_whatever_it_came_from(finance: Member, member: Member) -> None:
+    before = table(finance, "/admin/reports/credits.csv")[-1]
+    member.grant(10, "Plan", source="subscription", cost_minor=900, cost_currency="EUR")
+    member.grant(3, "Gift")
+    after = table(finance, "/admin/reports/credits.csv")[-1]
+    assert [int(after[name]) - int(before[name]) for name in ("Bought", "Given", "Outstanding")] == [10, 3, 13]
