@@ -161,6 +161,7 @@ LISTING = Listing(
         ),
         Filter(
             key="status",
+            # NOTE: Which accounts: a choice between all, those in debt, suspended ones and so on.
             label=_l("Which"),
             options=lambda: [
                 ("debt", lazy_pgettext("accounts", "in debt")),
