@@ -84,6 +84,7 @@ TABLE = """
 /admin/orders.csv | GET | finance support
 /admin/overview | GET | finance support
 /admin/packages | GET | finance
+/admin/packages.csv | GET | finance
 /admin/packages/<code>/edit | GET POST | finance
 /admin/packages/<code>/move | POST | finance
 /admin/packages/<code>/sale | POST | finance
@@ -92,6 +93,7 @@ TABLE = """
 /admin/payments/<stripe:payment_intent_id>/refund | GET POST | finance
 /admin/people | GET POST | owner
 /admin/plans | GET | finance
+/admin/plans.csv | GET | finance
 /admin/plans/<code>/edit | GET POST | finance
 /admin/plans/<code>/move | POST | finance
 /admin/plans/<code>/sale | POST | finance

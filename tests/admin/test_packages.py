@@ -242,10 +242,17 @@ def test_stored_markup_shows_as_text_everywhere(finance: Member, code: str) -> N
     finance.post(f"{PAGE}/{code}/sale", {"active": "0"}, form=PAGE)
 
 
+def test_the_list_as_csv_runs_nothing_in_a_spreadsheet(finance: Member, code: str) -> None:
+    make(finance, code, name="=1+1", price_JPY="900")
+    lines = finance.download(f"{PAGE}.csv").data.decode().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{code},")]
+    assert line == f'{code},0,\'=1+1,For two days.,300,"590 EUR, 900 JPY",,30,0,0,1'
+
+
 @pytest.mark.parametrize("role", [None, "support", "translator"])
 def test_who_lacks_the_role_finds_nothing(shop: Flask, person: Callable[..., Member], role: str | None) -> None:
     one = person(role)
-    for path in (PAGE, f"{PAGE}/new", f"{PAGE}/starter/edit"):
+    for path in (PAGE, f"{PAGE}.csv", f"{PAGE}/new", f"{PAGE}/starter/edit"):
         assert one.get(path).status_code == 404
     for path in ("new", "starter/edit", "starter/sale", "starter/move"):
         assert one.post(f"{PAGE}/{path}", wanted(code="stolen"), form="/settings").status_code == 404

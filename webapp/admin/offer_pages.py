@@ -1,20 +1,24 @@
 """The views of packages and plans, written once: the list's buttons and the form that makes one or changes it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 from uuid import uuid4
 
-from flask import abort, flash, redirect, render_template, request
+from flask import Response, abort, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from webapp.admin import audit, offers, price_fields
 from webapp.admin.acts import Refused
+from webapp.admin.audit import Figure, Figures
+from webapp.admin.figure_words import NAMES
 from webapp.admin.offer_form import OfferForm
 from webapp.admin.offers import Kind, Meanwhile, Wanted
 from webapp.admin.price_fields import PriceField
-from webapp.catalog.offers import ChangedMeanwhile, CodeTaken, Offer, OfferNotFound
+from webapp.catalog.offers import ChangedMeanwhile, CodeTaken, Offer, OfferNotFound, list_all
 from webapp.database import unit_of_work
+from webapp.layout.csv_file import csv_line, stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,12 @@ class Desk(Generic[Offer]):
     filled: Callable[[Offer | None], OfferForm]
     once: Callable[[Any], Mapping[str, str]] = field(default=lambda _form: {})
     more: Callable[[Offer | None], Mapping[str, Any]] = field(default=lambda _offer: {})
+
+    def csv(self) -> Response:
+        """All of them as CSV, in the order of the shop window; a price is its minor units and its currency."""
+        with unit_of_work() as session:
+            rows = [(one.code, one.active, self.kind.figures(one)) for one in list_all(session, self.kind.model)]
+        return stream(_csv_lines(rows), mimetype="text/csv", name=f"{self.kind.word}s.csv")
 
     def create(self) -> ResponseReturnValue:
         """The form; and one more of them, as it says."""
@@ -145,3 +155,18 @@ def _wanted(form: OfferForm, typed: Sequence[PriceField], code: str) -> Wanted:
         submission=offers.submission(),
         by=audit.doer(),
     )
+
+
+def _csv_lines(rows: Sequence[tuple[str, bool, Figures]]) -> Iterator[str]:
+    names = list(rows[0][2]) if rows else []
+    yield csv_line([str(_("Code")), str(NAMES["active"]), *(str(NAMES[name]) for name in names)])
+    for code, active, figures in rows:
+        yield csv_line([code, int(active), *(_cell(figures[name]) for name in names)])
+
+
+def _cell(figure: Figure) -> str | int | None:
+    if isinstance(figure, bool):
+        return int(figure)
+    if isinstance(figure, list):
+        return ", ".join(f"{one['minor']} {one['currency']}" if isinstance(one, dict) else str(one) for one in figure)
+    return figure if isinstance(figure, int) or figure is None else str(figure)

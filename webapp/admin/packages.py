@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
@@ -19,7 +19,7 @@ from webapp.database import unit_of_work
 from webapp.i18n import content
 from webapp.people.roles import require_role
 
-pages = Blueprint("admin_packages", __name__, url_prefix="/admin/packages")
+pages = Blueprint("admin_packages", __name__)
 
 VALID_IN = {"months": lazy_pgettext("valid for", "months"), "days": lazy_pgettext("valid for", "days")}
 WHO_MAY_BUY = {EVERYONE: _l("Everybody"), SUBSCRIBERS: _l("Subscribers only")}
@@ -97,7 +97,7 @@ DESK = Desk(
 )
 
 
-@pages.get("")
+@pages.get("/admin/packages")
 @require_role("finance")
 def packages() -> ResponseReturnValue:
     """All of them, in the order of the shop window."""
@@ -111,28 +111,35 @@ def packages() -> ResponseReturnValue:
     return page
 
 
-@pages.route("/new", methods=["GET", "POST"])
+@pages.get("/admin/packages.csv")
+@require_role("finance")
+def packages_csv() -> Response:
+    """The same as CSV."""
+    return DESK.csv()
+
+
+@pages.route("/admin/packages/new", methods=["GET", "POST"])
 @require_role("finance")
 def create() -> ResponseReturnValue:
     """The form, and one more package."""
     return DESK.create()
 
 
-@pages.route("/<code>/edit", methods=["GET", "POST"])
+@pages.route("/admin/packages/<code>/edit", methods=["GET", "POST"])
 @require_role("finance")
 def change(code: str) -> ResponseReturnValue:
     """The form of one package, and its change: for who buys from then on."""
     return DESK.change(code)
 
 
-@pages.post("/<code>/sale")
+@pages.post("/admin/packages/<code>/sale")
 @require_role("finance")
 def sale(code: str) -> ResponseReturnValue:
     """On sale, or no more. What was bought stays as it was."""
     return DESK.sale(code)
 
 
-@pages.post("/<code>/move")
+@pages.post("/admin/packages/<code>/move")
 @require_role("finance")
 def move(code: str) -> ResponseReturnValue:
     """One place to the front or to the back of the shop window."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -29,7 +29,7 @@ from webapp.database import unit_of_work
 from webapp.i18n import content
 from webapp.people.roles import require_role
 
-pages = Blueprint("admin_plans", __name__, url_prefix="/admin/plans")
+pages = Blueprint("admin_plans", __name__)
 
 EXPIRIES = ("period", "days", "never")
 MOST_PRIORITY = 100
@@ -189,7 +189,7 @@ DESK = Desk(
 )
 
 
-@pages.get("")
+@pages.get("/admin/plans")
 @require_role("finance")
 def plans() -> ResponseReturnValue:
     """All of them, in the order of the shop window, with how many are on each."""
@@ -207,28 +207,35 @@ def plans() -> ResponseReturnValue:
     return page
 
 
-@pages.route("/new", methods=["GET", "POST"])
+@pages.get("/admin/plans.csv")
+@require_role("finance")
+def plans_csv() -> Response:
+    """The same as CSV."""
+    return DESK.csv()
+
+
+@pages.route("/admin/plans/new", methods=["GET", "POST"])
 @require_role("finance")
 def create() -> ResponseReturnValue:
     """The form, and one more plan."""
     return DESK.create()
 
 
-@pages.route("/<code>/edit", methods=["GET", "POST"])
+@pages.route("/admin/plans/<code>/edit", methods=["GET", "POST"])
 @require_role("finance")
 def change(code: str) -> ResponseReturnValue:
     """The form of one plan, and its change. Who is on it keeps what was promised."""
     return DESK.change(code)
 
 
-@pages.post("/<code>/sale")
+@pages.post("/admin/plans/<code>/sale")
 @require_role("finance")
 def sale(code: str) -> ResponseReturnValue:
     """On sale, or no more. Who is on it stays on it."""
     return DESK.sale(code)
 
 
-@pages.post("/<code>/move")
+@pages.post("/admin/plans/<code>/move")
 @require_role("finance")
 def move(code: str) -> ResponseReturnValue:
     """One place to the front or to the back of the shop window."""
