@@ -10,15 +10,19 @@ from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from jobs.roll_up_reports import roll_up_reports
 from tests.billing.busy_accounts import BusyAccount
 from tests.conftest import TestServers
 from tests.ledger.asking import HOUR, T0
 from tests.ledger.conftest import new_clocked_database
 from tests.ledger.database_account import DatabaseAccount
+from webapp import ledger
 from webapp.billing import report_days, reports
 from webapp.billing.journal import CREDITS, journal_lines
+from webapp.billing.proof import violations
 from webapp.billing.reports import Report, Sums
-from webapp.database import sqlalchemy_url
+from webapp.database import sqlalchemy_url, unit_of_work
+from webapp.extensions import db
 
 FIRST, LAST = date(2031, 1, 1), date(2031, 4, 1)
 LATER = datetime(2031, 3, 15, tzinfo=UTC)
@@ -215,9 +219,6 @@ def test_half_of_what_was_used_up_is_gone_after_so_many_days(engine: Engine) -> 
 
 @pytest.mark.parametrize("job_runs", [2])
 def test_the_job_goes_on_where_it_stopped(fresh_app: Flask, job_runs: int, make_accounts: Callable[..., None]) -> None:
-    from jobs.roll_up_reports import roll_up_reports
-    from webapp.database import unit_of_work
-
     make_accounts(fresh_app)
     with fresh_app.app_context():
         for _ in range(job_runs):
@@ -234,11 +235,41 @@ def test_the_job_goes_on_where_it_stopped(fresh_app: Flask, job_runs: int, make_
             assert active.get(today) == 1
 
 
+def test_nothing_is_added_up_while_an_earlier_write_goes_on(
+    fresh_app: Flask, make_accounts: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.roll_up_reports.PATIENCE_SECONDS", 0.0)
+    make_accounts(fresh_app)
+    with fresh_app.app_context():
+        with Session(db.engine) as slow:
+            account_id = slow.execute(text("SELECT account_id FROM ledger.accounts_v")).scalar_one()
+            ledger.grant(slow, account_id=account_id, amount=5, source="admin", actor="me")
+            roll_up_reports()
+            with unit_of_work() as session:
+                assert reports.reach_of(session).rolled_until is None
+            slow.commit()
+        roll_up_reports()
+        with unit_of_work() as session:
+            assert reports.reach_of(session).rolled_until is not None
+
+
+def test_the_proof_finds_reports_that_do_not_say_what_entries_do(session: Session) -> None:
+    def found() -> list[str]:
+        far = datetime(1970, 1, 1, tzinfo=UTC)
+        return [one.detail for one in violations(session, undone_since=far) if one.invariant == 10]
+
+    assert found() == []
+    roll_up(session, T0 + 50 * HOUR, LATER)
+    assert found() == []
+    session.execute(text("UPDATE report_days SET credits = credits + 1 WHERE movement = 'expire'"))
+    (lie,) = found()
+    assert "of expire instead of" in lie
+    session.execute(text("DELETE FROM report_days"))
+    assert len(found()) > 3
+
+
 @pytest.fixture
 def make_accounts() -> Callable[..., None]:
-    from webapp import ledger
-    from webapp.database import unit_of_work
-
     def make(app: Flask) -> None:
         with app.app_context(), unit_of_work() as session:
             one, _ = ledger.open_account(session, external_id="reported")

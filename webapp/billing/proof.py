@@ -1,6 +1,7 @@
 """The invariants between what was paid and what the ledger holds: each is a query that returns no row.
 
-Numbers 8 and 11 of the ledger's list are about the application's tables, which the ledger does not know.
+Numbers 8 and 11 of the ledger's list are about the application's tables, which the ledger does not know; so are its
+reports.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from webapp import clock
-from webapp.billing import plan_proof
+from webapp.billing import plan_proof, report_proof
 from webapp.database import sqlalchemy_url
 from webapp.ledger.proof.facts import Finding
 
@@ -139,7 +140,7 @@ _LEFT_UNDONE = text(
 
 
 def violations(session: Session, *, undone_since: datetime, account_id: int | None = None) -> list[Violation]:
-    """What breaks invariants 7, 8 and 11: nothing, in order.
+    """What breaks invariants 7, 8, 10 and 11: nothing, in order.
 
     What is unfinished and neither parked nor younger than `undone_since` breaks the latter. With `account_id` only
     that account's purchases and plans are looked at, and nothing of the rest.
@@ -151,6 +152,7 @@ def violations(session: Session, *, undone_since: datetime, account_id: int | No
         rows += session.execute(query, {"account_id": account_id}).mappings()
     if account_id is None:
         rows += session.execute(_LEFT_UNDONE, {"limit": undone_since}).mappings()
+        rows += session.execute(report_proof.OFF_THE_ENTRIES).mappings()
     return [Violation(**row) for row in rows]
 
 
