@@ -142,7 +142,8 @@ def test_above_an_amount_a_second_person_agrees(shop: Flask, person: Callable[..
         with pytest.raises(CannotDecide, match="already"):
             acts.approve(asked, by=other)
     assert member.balance() == 101
-    (line,) = lines_about(shop, member.account_id)
+    agreed, line = lines_about(shop, member.account_id)
+    assert (agreed.act, agreed.who) == ("approval.agree", other.who)
     assert (line.who, line.approval_id) == (asker.who, asked)
     with shop.app_context(), unit_of_work() as session:
         entry = ledger.entries(session, account_id=member.account_id, limit=1).entries[0]

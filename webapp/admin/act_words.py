@@ -10,6 +10,7 @@ from webapp.admin.acts import ACTS
 NOTED: Mapping[str, object] = {
     "account.see_as": _l("See as the customer"),
     "account.see_as_end": _l("See as the customer: the end"),
+    "approval.agree": _l("Agree to what was asked for"),
     "approval.decline": _l("Decline what was asked for"),
     "bulk.drop": _l("Give up a file of many"),
     "bulk.stop": _l("Stop a file of many"),

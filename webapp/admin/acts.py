@@ -184,6 +184,7 @@ def approve(approval_id: int, *, by: Doer) -> Outcome:
     def work(session: Session) -> Outcome:
         asked = approvals.decide(session, approval_id=approval_id, by=by, decision="approved", open_to=_is_open_to)
         act = ACTS[asked.act]
+        _note_decision(session, asked, by=by, act="approval.agree")
         order = Order(actor=asked.asked_by_actor, reason=asked.reason, key=f"admin:{asked.submission}")
         done = act.do(session, order, **asked.arguments)
         asker = Doer(user_id=asked.asked_by, who=asked.asked_by_who, actor=asked.asked_by_actor, role="", ip=by.ip)
@@ -200,16 +201,21 @@ def decline(approval_id: int, *, by: Doer) -> None:
 
     def work(session: Session) -> None:
         asked = approvals.decide(session, approval_id=approval_id, by=by, decision="declined", open_to=_is_open_to)
-        audit.record(
-            session,
-            by=by,
-            act="approval.decline",
-            subject=f"approval:{asked.id}",
-            account_id=asked.account_id,
-            before={"act": asked.act, "subject": asked.subject},
-        )
+        _note_decision(session, asked, by=by, act="approval.decline")
 
     retried(work)
+
+
+def _note_decision(session: Session, asked: Approval, *, by: Doer, act: str) -> None:
+    audit.record(
+        session,
+        by=by,
+        act=act,
+        subject=f"approval:{asked.id}",
+        account_id=asked.account_id,
+        before={"act": asked.act, "subject": asked.subject},
+        after={"act": asked.act, "subject": asked.subject},
+    )
 
 
 def _is_open_to(act: str, role: str) -> bool:
