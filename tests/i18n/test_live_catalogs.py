@@ -25,7 +25,7 @@ Speak = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of catalogs of this test, looked at anew by each call."""
+    """A folder of catalogs of this test, looked at anew by each request."""
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     monkeypatch.setattr(catalogs, "_LOOK_AGAIN_SECONDS", -1)
     for domain in (catalogs.messages, catalogs.content):
@@ -80,10 +80,12 @@ def test_a_broken_file_is_refused_while_the_old_one_goes_on(folder: Path, in_ger
     save(SOUND)
     with in_german():
         assert gettext("Hello %(name)s", name="Ada") == "Hallo Ada"
-        save(body)
+    save(body)
+    with in_german():
         assert gettext("Hello %(name)s", name="Ada") == "Hallo Ada"
         assert gettext("Bye") == "Tschüss"
-        save(SOUND.replace("Tschüss", "Servus"))
+    save(SOUND.replace("Tschüss", "Servus"))
+    with in_german():
         assert gettext("Bye") == "Servus"
 
 
@@ -99,32 +101,38 @@ def test_a_process_that_starts_with_a_broken_file_speaks_what_is_sound(
 
 def test_a_refused_file_is_told_once_with_its_line(folder: Path, in_german: Speak) -> None:
     path = save(BROKEN["a placeholder"])
-    with in_german(), capture_logs() as told:
+    with capture_logs() as told:
         for _ in range(3):
-            gettext("Bye")
+            with in_german():
+                gettext("Bye")
     assert [(one["event"], one["path"], one["line"]) for one in told] == [("catalog_refused", str(path), 5)]
 
 
 def test_in_production_a_saved_po_waits_until_it_is_compiled(app: Flask, folder: Path, in_german: Speak) -> None:
     save(SOUND)
     compiling.compile_locale("de", "messages")
-    with in_production(app), in_german():
-        assert gettext("Bye") == "Tschüss"
+    with in_production(app):
+        with in_german():
+            assert gettext("Bye") == "Tschüss"
         save(SOUND.replace("Tschüss", "Servus"))
-        assert gettext("Bye") == "Tschüss"
+        with in_german():
+            assert gettext("Bye") == "Tschüss"
         compiling.compile_locale("de", "messages")
-        assert gettext("Bye") == "Servus"
+        with in_german():
+            assert gettext("Bye") == "Servus"
 
 
 @pytest.mark.parametrize("cut", [0, 3, 20, 60, -1])
 def test_in_production_half_a_compiled_file_is_refused(app: Flask, folder: Path, in_german: Speak, cut: int) -> None:
     save(SOUND)
     mo = compiling.compile_locale("de", "messages")
-    with in_production(app), in_german():
-        assert gettext("Bye") == "Tschüss"
+    with in_production(app):
+        with in_german():
+            assert gettext("Bye") == "Tschüss"
         mo.write_bytes(mo.read_bytes()[:cut])
         os.utime(mo, (time.time() + 99, time.time() + 99))
-        assert gettext("Bye") == "Tschüss"
+        with in_german():
+            assert gettext("Bye") == "Tschüss"
 
 
 def test_compile_refuses_what_is_broken_and_names_the_line(app: Flask, folder: Path) -> None:
