@@ -46,7 +46,7 @@ def extract_messages() -> Catalog:
     """Every text that code and templates mark, as a catalog: equal sources, equal file."""
     catalog = _new_catalog("messages")
     rows = extract_from_dir(
-        ROOT, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS, comment_tags=("NOTE:",)
+        ROOT, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS, comment_tags=("NOTE:", "TRANSLATORS:")
     )
     for filename, _line, message, comments, context in sorted(rows, key=lambda row: (row[0], row[1])):
         catalog.add(message, None, [(filename, 0)], auto_comments=comments, context=context)
