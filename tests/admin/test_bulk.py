@@ -249,6 +249,19 @@ def test_above_an_amount_a_second_person_agrees_first(
     assert "waits for a second person" in finance.get(f"{PATH}/{run}").text
 
 
+def test_a_file_that_looks_like_one_that_was_confirmed_is_pointed_out(
+    shop: Flask, finance: Member, member: Member
+) -> None:
+    file = csv_of(f"{member.external_id},{918_273},,")
+    first = run_of(hand_in(finance, file))
+    assert 'id="like-it"' not in finance.get(f"{PATH}/{first}").text
+    confirm(finance, first)
+    second = run_of(hand_in(finance, file))
+    page = finance.get(f"{PATH}/{second}").text
+    assert 'id="like-it"' in page
+    assert f'href="{PATH}/{first}"' in page
+
+
 def test_it_can_be_stopped_and_an_unconfirmed_file_thrown_away(shop: Flask, finance: Member, member: Member) -> None:
     run = run_of(hand_in(finance, csv_of(f"{member.external_id},5,,")))
     confirm(finance, run)

@@ -48,7 +48,8 @@ _SHORT = text(
             ELSE jsonb_build_array(jsonb_build_array('credits', 'short',
                  jsonb_build_object('available', greatest(0, a.spendable - w.before)))) END AS problems
     FROM (SELECT line, account_id, credits,
-              (sum(credits) OVER (PARTITION BY account_id ORDER BY line) - credits)::bigint AS before FROM bulk_lines WHERE run_id = :run_id AND good) w
+              (sum(credits) OVER (PARTITION BY account_id ORDER BY line) - credits)::bigint AS before
+          FROM bulk_lines WHERE run_id = :run_id AND good) w
     CROSS JOIN LATERAL (SELECT ledger.spendable(w.account_id, NULL) AS spendable) a
     WHERE w.line > :after AND w.line <= :until AND a.spendable - w.before < w.credits
     """
