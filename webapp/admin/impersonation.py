@@ -45,7 +45,7 @@ def register(app: Flask) -> None:
 
 def keep_to_reading() -> ResponseReturnValue | None:
     """None where the request may go on; a refusal, or the way back when the half hour is over."""
-    if seen_as.MARK not in session or request.endpoint in _NOBODYS:
+    if request.endpoint in _NOBODYS or seen_as.MARK not in session:
         return None
     if not current_user.is_authenticated:
         _forget()
