@@ -40,16 +40,21 @@ class ReportTable:
 
 
 _CAME_AND_WENT = (
+    # TRANSLATORS: Credits that were paid for.
     Column(label=_l("Bought")),
+    # TRANSLATORS: Credits that cost nothing.
     Column(label=_l("Given")),
     Column(label=_l("Spent")),
     Column(label=_l("Expired")),
+    # TRANSLATORS: Credits whose payment was refunded or disputed.
     Column(label=_l("Taken back")),
 )
 _MONEY_COLUMNS = (
     Column(label=_l("Sold"), kind="money"),
     Column(label=_l("Earned by use"), kind="money"),
+    # TRANSLATORS: Revenue from credits that expired unused.
     Column(label=_l("Earned by expiry"), kind="money"),
+    # TRANSLATORS: Money for credits that were taken back.
     Column(label=_l("Given back"), kind="money"),
 )
 
@@ -68,6 +73,7 @@ def tables_of(report: Report, *, unit: str, currency: str, cohorts: Sequence[Coh
 
 def _credits_by_time(report: Report, unit: str) -> ReportTable:
     level = report.total("before").credits
+    # TRANSLATORS: The line before the first day: what there was already.
     rows: list[Sequence[Cell]] = [(_("Before"), None, None, None, None, None, level)]
     for key in report.keys(unit):
         level += report.total(unit, key=key).credits
