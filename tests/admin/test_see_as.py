@@ -129,13 +129,6 @@ def test_never_toward_somebody_with_a_role(
     assert "You see the pages of" not in support.get("/credits").text
 
 
-def test_what_is_nobodys_does_not_ask_who_one_is(support: Member, member: Member) -> None:
-    """Else caches would keep a copy of each file for each cookie."""
-    begin(support, member)
-    answer = support.get("/healthz")
-    assert (answer.status_code, answer.headers.get("Vary", "")) == (200, "")
-
-
 def test_of_two_clicks_at_once_one_counts(support: Member, member: Member, shop: Flask) -> None:
     path = f"/admin/accounts/{member.account_id}/see-as"
     token, cookie = support.token(path), support.cookie
