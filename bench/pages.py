@@ -21,7 +21,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
-from bench import report
+from bench import admins, report
 from bench.accounts import settle
 from bench.people import GRANTS_EACH, RARE, make_people
 from bench.servers import Servers, environment_of, private_servers
@@ -59,6 +59,7 @@ class Asked:
     """One page, by many people: milliseconds by the clock and of the processor, and statements, of each request."""
 
     what: str
+    aim_ms: float = AIM_MS
     milliseconds: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
     statements: list[int] = field(default_factory=list)
@@ -74,9 +75,13 @@ class Asker:
 
     client: FlaskClient
     newest: int
+    account: int = 0
+    account_name: str = ""
 
     def path(self, path: str) -> str:
-        return path.format(newest=self.newest, middle=self.newest // 2)
+        return path.format(
+            newest=self.newest, middle=self.newest // 2, account=self.account, account_name=self.account_name
+        )
 
 
 def main() -> int:
@@ -88,8 +93,9 @@ def main() -> int:
         built = build(servers, people=options.people, entries=options.entries)
         lines = measure(servers, built=built)
     text = table(lines)
-    slow = [line.what for line in lines if line.p95_ms > AIM_MS]
-    aim = f"Aim: p95 of every page at most {AIM_MS:.0f} ms: " + ("met." if not slow else f"not by {', '.join(slow)}.")
+    slow = [line.what for line in lines if line.p95_ms > line.aim_ms]
+    aims = f"at most {AIM_MS:.0f} ms, of those of admins {admins.AIM_MS:.0f} ms"
+    aim = f"Aim: p95 of every page {aims}: " + ("met." if not slow else f"not by {', '.join(slow)}.")
     size = f"{options.people:,} people, {options.entries:,} entries, {built.longest:,} of them in one account."
     print(f"\n{text}\n\n{size} {aim}")
     if options.write:
@@ -144,6 +150,8 @@ def measure(servers: Servers, *, built: Built) -> list[Asked]:
     app = create_app(Settings.from_environment(environment_of(servers, port=8000)))
     with app.app_context(), unit_of_work() as session:
         install_shipped_catalog(session)
+    admins.make_sales(servers.superuser_url)
+    settle(servers.superuser_url)
     chance = random.Random(1)
     everybody = range(built.many[0], built.many[1] + 1)
     ids = chance.sample(everybody, min(ASKERS, len(everybody)))
@@ -151,19 +159,32 @@ def measure(servers: Servers, *, built: Built) -> list[Asked]:
     long = [Asker(client, GRANTS_EACH + built.longest) for client in sign_in(app, [built.one])] * ASKERS
     with statements_of(app) as sent:
         lines = [ask(path, few, sent=sent) for path in EVERYBODYS]
-        return lines + [ask(path, long, sent=sent, whose="long: ") for path in (*EVERYBODYS[1:], *OF_MANY_ENTRIES)]
+        lines += [ask(path, long, sent=sent, whose="long: ") for path in (*EVERYBODYS[1:], *OF_MANY_ENTRIES)]
+        admins.make_owner(servers.superuser_url, account_id=ids[0])
+        return lines + list(as_owner(few[0].client, ids, built, sent=sent))
 
 
-def ask(path: str, askers: list[Asker], *, sent: list[str], whose: str = "") -> Asked:
-    """The page as each of them gets it, after a few that are not counted."""
-    found = Asked(f"{whose}`{path}`")
+def as_owner(client: FlaskClient, ids: list[int], built: "Built", *, sent: list[str]) -> Iterator[Asked]:
+    """The pages of admins, about another account each time, and about the one with the long history."""
+    first = built.many[0]
+    many = [Asker(client, GRANTS_EACH + built.spends, one, f"many-{one - first + 1}") for one in ids]
+    one = [Asker(client, GRANTS_EACH + built.longest, built.one, "one-1")] * len(many)
+    for path in (*admins.LISTS, *admins.OF_ONE_ACCOUNT, *admins.SEARCHES, *admins.OTHERS):
+        yield ask(path, many, sent=sent, aim_ms=admins.AIM_MS)
+    for path in admins.OF_ONE_ACCOUNT:
+        yield ask(path, one, sent=sent, whose="long: ", aim_ms=admins.AIM_MS)
+
+
+def ask(path: str, askers: list[Asker], *, sent: list[str], whose: str = "", aim_ms: float = AIM_MS) -> Asked:
+    """The page as each of them gets it, after a few that are not counted. A search may lead on to what it found."""
+    found = Asked(f"{whose}`{path}`", aim_ms)
     warming = askers[:WARM_UP]
     for number, asker in enumerate([*warming, *askers], -len(warming)):
         sent.clear()
         processor, began = time.process_time(), time.perf_counter()
         answer = asker.client.get(asker.path(path))
         taken, used = time.perf_counter() - began, time.process_time() - processor
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 303):
             raise RuntimeError(f"{asker.path(path)} answered {answer.status}.")
         if number >= 0:
             found.milliseconds.append(taken * 1000)

@@ -1,10 +1,14 @@
 """Every page that people see, in each of its states: for whom, where, and what is done there before one looks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 
 from playwright.sync_api import Page as Tab
 
+from tests.browser.page import Page as Page
+from tests.browser.page import send_empty
+from tests.browser.pages_admin import ADMIN_PAGES as ADMIN_PAGES
+
+FILES = re.compile(r"\.(csv|json|po|toml)$")
 # What answers GET and shows no page to people: files, machines' paths, and what only redirects.
 NO_PAGES = {
     "static",
@@ -18,44 +22,16 @@ NO_PAGES = {
     "checkout_return.purchase",
     "subscribe.cancelled",
     "your_data.export_data",
-    "admin_translations.download",
     "embed.balance_live",
     # For those who run it, or looked at by tests of their own.
     "admin.front",
-    "admin_translations.overview",
-    "embed.balance",
-    "people.portal",
+    "admin_bulk.progress",
+    "admin_jobs.failed_job",
+    "admin_jobs.now",
+    "admin_proof.progress",
     "styleguide_question",
     "credits.balance",
-    "credits.history_csv",
-    "credits.history_json",
-    "credits.usage_csv",
-    "credits.usage_json",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """`path` may name places of the stage in braces; `who` is one of its people, or nobody; `do` happens there."""
-
-    name: str
-    path: str
-    who: str = ""
-    status: int = 200
-    do: Callable[[Tab], None] | None = None
-
-
-def send_empty(tab: Tab) -> None:
-    """The form of the page is sent with nothing in it, past what the browser would insist on."""
-    with tab.expect_navigation():
-        tab.evaluate(
-            """() => {
-                const form = document.querySelector("main form:not([action='/theme']):has(input:not([type=hidden]))");
-                form.noValidate = true;
-                for (const input of form.querySelectorAll("input:not([type=hidden])")) input.value = "";
-                form.querySelector("button:not([type=button])").click();
-            }"""
-        )
 
 
 def send_stale(tab: Tab) -> None:
@@ -146,8 +122,14 @@ PAGES = (
     Page(name="security-refused", path="/settings/security", who="fred", status=422, do=send_empty),
     Page(name="cards", path="/settings/cards", who="ada"),
     Page(name="cards-none", path="/settings/cards", who="new"),
+    Page(name="portal", path="/portal/{portal}", who="fred"),
+    Page(name="portal-gone", path="/portal/gone", status=410),
+    Page(name="frame", path="/embed/balance?t={frame}", headings=0),
+    Page(name="frame-gone", path="/embed/balance?t=gone", status=410, headings=0),
     Page(name="styleguide", path="/styleguide"),
     Page(name="stale-form", path="/pricing", status=400, do=send_stale),
     *(Page(name=f"error-{status}", path=f"/fail/{status}", status=status) for status in (400, 403, 429, 500, 503)),
     Page(name="error-404", path="/no-such-page", who="ada", status=404),
+    Page(name="maintenance", path="/fail/maintenance", status=503),
+    *ADMIN_PAGES,
 )

@@ -11,8 +11,10 @@ from typing import Any
 
 import psycopg
 from flask import Flask, abort
+from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import ServiceUnavailable
 
 from tests.billing.plan_shop import PlanShop, on_plan
 from tests.billing.plan_shop import start as start_plan
@@ -27,6 +29,7 @@ from webapp.catalog.rate_book import quote
 from webapp.catalog.unlock import create_unlock
 from webapp.config import Settings
 from webapp.database import unit_of_work
+from webapp.errors import maintenance_page
 from webapp.extensions import db
 from webapp.notifications.unsubscribe import _signer
 from webapp.people import sessions, suspension
@@ -107,6 +110,10 @@ def _with_failures(app: Flask) -> Flask:
     def fail(status: int) -> str:
         abort(status)
 
+    @app.get("/fail/maintenance")
+    def fail_for_maintenance() -> ResponseReturnValue:
+        return maintenance_page(ServiceUnavailable(retry_after=60))
+
     return app
 
 
@@ -121,6 +128,8 @@ def cast_hostile(stage: Stage) -> None:
 
 def cast_demo(stage: Stage) -> None:
     """The demo's people are there, and those whom only some pages know: broke, suspended, owing, buying."""
+    from tests.browser.stage_admin import cast_admins_work
+
     seed_demo(stage.app)
     with psycopg.connect(stage.owner_url) as connection:
         connection.execute("UPDATE users SET confirmed_at = created_at")
@@ -139,6 +148,7 @@ def cast_demo(stage: Stage) -> None:
     _subscribe(stage, shop)
     stage.places |= mailed_links(stage.app, FREE)
     _offer_unlock(stage.app)
+    cast_admins_work(stage, shop, suspended=suspended.account_id)
 
 
 def _sign_in(app: Flask, email: str) -> str:

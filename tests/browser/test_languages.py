@@ -1,0 +1,67 @@
+"""Every page in every language that is shipped: in that language, and no wider than a small telephone."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import pytest
+from playwright.sync_api import Browser
+from playwright.sync_api import Page as Tab
+
+from tests.browser.looking import overflow_of
+from tests.browser.page import Page
+from tests.browser.pages import ADMIN_PAGES, PAGES
+from tests.browser.stage import Stage
+
+pytestmark = pytest.mark.browser
+
+TAGS = ("de", "fr", "es", "pt-BR", "ja")
+SEEN_AS_WELL = ("en", "ar")  # at this width, too, by test_every_page
+# Pages of admins are made of the same parts: two languages with long words stand for the others, but at night.
+OF_ADMINS = ("de", "fr")
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, stage: Stage) -> Iterator[Tab]:
+    size = {"width": 320, "height": 640}
+    context = browser.new_context(base_url=stage.base_url, viewport=size, java_script_enabled=False)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_no_page_is_wider_than_a_small_telephone(stage: Stage, tab: Tab, tag: str) -> None:
+    assert troubles(stage, tab, tag, [page for page in PAGES if page not in ADMIN_PAGES or tag in OF_ADMINS]) == {}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("tag", [*(tag for tag in TAGS if tag not in OF_ADMINS), *SEEN_AS_WELL])
+def test_no_page_of_admins_is_either(stage: Stage, tab: Tab, tag: str) -> None:
+    assert troubles(stage, tab, tag, list(ADMIN_PAGES)) == {}
+
+
+def test_no_language_was_forgotten(stage: Stage) -> None:
+    assert {*TAGS, *SEEN_AS_WELL} == set(stage.app.config["SETTINGS"].locales)
+
+
+def troubles(stage: Stage, tab: Tab, tag: str, pages: list[Page]) -> dict[str, list[str]]:
+    """What is wrong with each of the pages, those of the same person one after the other."""
+    stage.speak(tag)
+    tab.set_extra_http_headers({"Accept-Language": tag})
+    found = {}
+    for who, theirs in groupby(sorted(pages, key=lambda page: page.who), lambda page: page.who):
+        tab.context.clear_cookies()
+        tab.context.add_cookies(stage.cookies_of(who))
+        for page in theirs:
+            if page.do is None and (wrong := trouble_of(stage, tab, page, tag)):
+                found[page.name] = wrong
+    return found
+
+
+def trouble_of(stage: Stage, tab: Tab, page: Page, tag: str) -> list[str]:
+    answer = tab.goto(stage.path(page.path))
+    assert answer is not None
+    spoken = tab.locator("html").get_attribute("lang")
+    return [*overflow_of(tab), *([f"speaks {spoken}"] if spoken != tag else [])] + (
+        [f"answered {answer.status}"] if answer.status != page.status else []
+    )
