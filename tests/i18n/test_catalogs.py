@@ -1,9 +1,11 @@
 """The gates: what is marked is in the templates, what is shipped is whole, and nothing in it is broken."""
 
 import re
+from gettext import c2py
 
 import pytest
 from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
 from flask import Flask
 
 from webapp.config import SHIPPED_LOCALES
@@ -110,3 +112,12 @@ def test_commands_run(app: Flask) -> None:
     for command in ("check", "coverage --fail-under 100"):
         result = runner.invoke(args=["translations", *command.split()])
         assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_arabic_numbers_take_the_form_that_their_order_says(domain: str) -> None:
+    """Zero, one, two, few, many, other, as CLDR has them; Babel’s own header has the last two the other way round."""
+    with files.po_path("ar", domain).open("rb") as file:
+        header = read_po(file, locale="ar", domain=domain).mime_headers
+    rule = c2py(dict(header)["Plural-Forms"].split("plural=", 1)[1].rstrip(";"))
+    assert [rule(n) for n in (0, 1, 2, 3, 10, 11, 99, 100, 101, 102, 103)] == [0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 3]
