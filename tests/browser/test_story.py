@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import available, be_ada, pay, sign_up
+from tests.browser.conftest import available, pay, sign_up
 
 pytestmark = pytest.mark.browser
 
@@ -132,15 +132,3 @@ def test_a_delayed_payment_that_fails_is_told_by_itself(page: Page) -> None:
     page.wait_for_url("**/checkout/return**")
     expect(page.locator("#purchase[data-outcome=failed]")).to_be_visible(timeout=30_000)
     assert available(page) == 100
-
-
-@pytest.mark.parametrize("locale", ["en-GB", "ar"])
-@pytest.mark.parametrize("path", ["/", "/log-in", "/credits", "/credits/history", "/credits/playground", "/settings"])
-def test_no_page_is_wider_than_a_small_phone(
-    new_context: Callable[..., BrowserContext], path: str, locale: str
-) -> None:
-    page = new_context(viewport={"width": 320, "height": 640}, locale=locale).new_page()
-    if path != "/log-in":
-        be_ada(page)
-    page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
