@@ -1,6 +1,8 @@
 """/admin/translations: how much is translated, files to take away and to hand in again."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import structlog
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, send_file
@@ -78,13 +80,7 @@ def _tags() -> list[str]:
 
 def _catalog(tag: str, domain: str) -> Catalog:
     name = babel_name(tag)
-    exists = files.po_path(name, domain).exists()
-    broken = checking.faults_of_file(name, domain) if exists else []
-    if not exists or any(fault.kind == "syntax" for fault in broken):
-        texts = sum(bool(message.id) for message in checking.read_template(domain))
-        figures = checking.Coverage(locale=name, domain=domain, texts=texts, translated=0, fuzzy=0)
-    else:
-        figures = checking.coverage(name, domain)
+    figures, broken = _examined(name, domain, _state(files.po_path(name, domain)), _state(files.pot_path(domain)))
     return Catalog(
         tag=tag,
         domain=domain,
@@ -94,6 +90,27 @@ def _catalog(tag: str, domain: str) -> Catalog:
         texts=figures.texts,
         broken=[f"{fault.line}: {say(fault)}" if fault.line else say(fault) for fault in broken],
     )
+
+
+def _state(path: Path) -> tuple[str, int, int] | None:
+    """What tells one saving of the file from the next; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=128)
+def _examined(
+    name: str, domain: str, po: tuple[str, int, int] | None, _pot: tuple[str, int, int] | None
+) -> tuple[checking.Coverage, tuple[Fault, ...]]:
+    """What is done and what is broken: reading a catalog takes half a second, so each state of a file is read once."""
+    broken = checking.faults_of_file(name, domain) if po else []
+    if po and not any(fault.kind == "syntax" for fault in broken):
+        return checking.coverage(name, domain), tuple(broken)
+    texts = sum(bool(message.id) for message in checking.read_template(domain))
+    return checking.Coverage(locale=name, domain=domain, texts=texts, translated=0, fuzzy=0), tuple(broken)
 
 
 @pages.get("/<tag>/<domain>.po")
