@@ -3,7 +3,7 @@
 from flask import Flask
 from flask_babel import gettext
 
-from bench.lookups import look_up, noted_lookups
+from bench.lookups import Looked, look_up, noted_lookups, table, verdict
 from webapp.i18n import content
 
 
@@ -15,3 +15,9 @@ def test_each_lookup_is_noted_and_made_again(app: Flask) -> None:
         assert said == [getattr(find(), name)(*args) for find, name, args in noted]
         look_up(noted)
     assert len(noted) == 2
+
+
+def test_a_page_is_judged_by_all_languages_together() -> None:
+    looked = [Looked("/a", "de", 7, 10.0, 0.2), Looked("/a", "ja", 7, 10.0, 0.5), Looked("/b", "de", 1, 10.0, 0.1)]
+    assert "| `/a` | 7 | 10.0 | 0.35 | 3.5% |" in table(looked)
+    assert verdict(looked).endswith("not by /a.")

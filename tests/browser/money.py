@@ -55,7 +55,7 @@ def flask(instance: Instance, *arguments: str) -> str:
 def let_pass(instance: Instance, duration: str) -> None:
     """So much time, in fewer steps than `flask sandbox advance` takes: what falls due in one is done in its order."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.advance_time.STEP", timedelta(days=5))
+        patch.setattr("jobs.advance_time.STEP", timedelta(days=12))
         flask(instance, "sandbox", "advance", duration)
 
 
