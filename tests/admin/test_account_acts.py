@@ -274,7 +274,7 @@ def test_what_is_asked_of_a_second_person_happens_when_they_agree(
             )
             assert asked.approval_id is not None, act.key
             assert balance(shop, member).available == before, act.key
-            acts.approve(asked.approval_id, by=other)
+            acts.approve(asked.approval_id, by=other, limits=limits)
         assert balance(shop, member).available == after, act.key
         before = after
 

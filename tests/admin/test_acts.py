@@ -137,10 +137,10 @@ def test_above_an_amount_a_second_person_agrees(shop: Flask, person: Callable[..
     assert lines_about(shop, member.account_id) == []
     with shop.test_request_context():
         with pytest.raises(CannotDecide, match="somebody else"):
-            acts.approve(asked, by=asker)
-        acts.approve(asked, by=other)
+            acts.approve(asked, by=asker, limits=limits)
+        acts.approve(asked, by=other, limits=limits)
         with pytest.raises(CannotDecide, match="already"):
-            acts.approve(asked, by=other)
+            acts.approve(asked, by=other, limits=limits)
     assert member.balance() == 101
     agreed, line = lines_about(shop, member.account_id)
     assert (agreed.act, agreed.who) == ("approval.agree", other.who)
@@ -158,7 +158,7 @@ def test_what_is_declined_never_happens(shop: Flask, person: Callable[..., Membe
     with shop.test_request_context():
         acts.decline(asked, by=other)
         with pytest.raises(CannotDecide):
-            acts.approve(asked, by=other)
+            acts.approve(asked, by=other, limits=limits)
     assert member.balance() == 0
 
 

@@ -10,10 +10,13 @@ from sqlalchemy import select, update
 
 from tests.admin.test_acts import doer, perform
 from tests.credits.member import Member
+from webapp.admin import acts
 from webapp.admin.acts import ACTS, Done, Limits, Refused
 from webapp.admin.approvals import Approval
+from webapp.admin.audit import Doer
 from webapp.database import unit_of_work
 from webapp.people.sessions import SessionRow
+from webapp.people.user import User
 
 LOW = Limits(approval_credits=100, approval_minor=0, support_grant_limit=0)
 
@@ -124,3 +127,57 @@ def test_support_sees_what_support_may_do(
         f"/admin/approvals/{asked}", {"decision": "agree", "csrf_token": support.token("/admin/approvals")}
     )
     assert refused.status_code == 404
+
+
+def approve(app: Flask, asked: int, *, by: Doer, limits: Limits) -> None:
+    with app.test_request_context():
+        acts.approve(asked, by=by, limits=limits)
+
+
+def test_support_agrees_to_no_more_than_support_may_give(
+    shop: Flask, person: Callable[..., Member], member: Member, asked: int
+) -> None:
+    one, two = doer(shop, person("support"), "support"), doer(shop, person("support"), "support")
+    limits = Limits(approval_credits=50, approval_minor=0, support_grant_limit=100)
+    with pytest.raises(Refused, match="100 more credits today"):
+        approve(shop, asked, by=two, limits=limits)  # finance asked for 150 of them
+    first, second = (perform(shop, one, member.account_id, 90, limits=limits).approval_id for _ in range(2))
+    assert first is not None
+    assert second is not None
+    approve(shop, first, by=two, limits=limits)
+    with pytest.raises(Refused, match="10 more credits today"):
+        approve(shop, second, by=two, limits=limits)
+    assert (member.balance(), decision_of(shop, second)) == (90, None)
+    approve(shop, second, by=doer(shop, person("finance"), "finance"), limits=limits)
+    assert member.balance() == 180
+
+
+def test_nobody_agrees_with_somebody_who_has_lost_the_role(
+    shop: Flask, asker: Member, other: Member, member: Member, asked: int
+) -> None:
+    with shop.app_context(), unit_of_work() as session:
+        session.execute(update(User).where(User.email == asker.email).values(role="translator"))
+    shown = other.get(f"/admin/approvals/{asked}").text
+    assert "There is nothing to decide here." in shown
+    assert 'value="agree"' not in shown
+    assert other.post(f"/admin/approvals/{asked}", {"decision": "agree"}).status_code == 409
+    assert (member.balance(), decision_of(shop, asked)) == (0, None)
+    assert other.post(f"/admin/approvals/{asked}", {"decision": "decline"}).status_code == 303
+
+
+def test_a_grant_in_parts_needs_the_second_person_too(
+    shop: Flask, asker: Member, person: Callable[..., Member], member: Member, new_member: Callable[..., Member]
+) -> None:
+    by, another = doer(shop, asker, "finance"), new_member()
+    assert perform(shop, by, member.account_id, 60, limits=LOW).approval_id is None
+    with shop.app_context():
+        arguments = {"account_id": member.account_id, "credits": 41, "days": None, "text": ""}
+        shown = acts.rehearse(ACTS["account.grant"], by=by, limits=LOW, reason="x", arguments=arguments)
+    assert shown.needs_approval
+    assert perform(shop, by, member.account_id, 41, limits=LOW).approval_id is not None
+    assert perform(shop, by, member.account_id, 40, limits=LOW).approval_id is None
+    assert perform(shop, by, another.account_id, 60, limits=LOW).approval_id is None
+    assert (
+        perform(shop, doer(shop, person("finance"), "finance"), member.account_id, 60, limits=LOW).approval_id is None
+    )
+    assert member.balance() == 160

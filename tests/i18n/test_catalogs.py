@@ -75,6 +75,7 @@ def template(domain: str) -> Catalog:
         ("a word", "ein <script>Wort</script>", "tags"),
         ("a word", "ein Wort<script src=//evil.example/x ", "tags"),
         ("a word", "ein Wort<!--", "tags"),
+        ("a word", 'ein Wort" hx-trigger="load', "tags"),
         ('a <a href="%(url)s">word</a>', 'ein <a href="https://evil.example">Wort</a>', "tags"),
         ("a word", "100 % Wort", "placeholders"),
         ("a word", "Wort %(name)r", "placeholders"),

@@ -93,7 +93,7 @@ def _ask(
         act=act,
         done=done,
         figures=figure_words.beside(done.before, done.after),
-        needs_approval=limits().need_approval(done),
+        needs_approval=done.needs_approval,
         reason=reason,
         back=back,
         submission=submission,

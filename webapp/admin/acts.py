@@ -5,7 +5,7 @@ out, and a second person may have to agree first (`webapp.admin.approvals`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,10 @@ from webapp.admin import approvals, audit
 from webapp.admin.approvals import Approval
 from webapp.admin.audit import AuditLine, Doer, Figures
 from webapp.database import retried, unit_of_work
+from webapp.people.user import User
 
-SUPPORTS_WINDOW = timedelta(hours=24)
+# What one person does within it counts together: for the limit of support, and for what one may decide alone.
+WINDOW = timedelta(hours=24)
 
 
 class Refused(Exception):
@@ -44,7 +46,8 @@ class Order:
 class Done:
     """What an act has done, or would do: the same figures before and after, by the names in `figure_words`.
 
-    `credits` and `price_minor` are how much it moves, without a sign: they are held against limits.
+    `credits` and `price_minor` are how much it moves, without a sign: they are held against limits. `needs_approval`
+    is found out by `rehearse`.
     """
 
     subject: str
@@ -54,6 +57,7 @@ class Done:
     credits: int = 0
     price_minor: int = 0
     currency: str = ""
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +97,8 @@ class Limits:
     approval_minor: int
     support_grant_limit: int
 
-    def need_approval(self, done: Done) -> bool:
-        return _over(done.credits, self.approval_credits) or _over(done.price_minor, self.approval_minor)
+    def need_approval(self, *, credits: int, price_minor: int) -> bool:
+        return _over(credits, self.approval_credits) or _over(price_minor, self.approval_minor)
 
 
 def _over(amount: int, limit: int) -> bool:
@@ -106,16 +110,26 @@ def rehearse(act: Act, *, by: Doer, limits: Limits, reason: str, arguments: Mapp
 
     def work(session: Session) -> Done:
         done = act.do(session, Order(actor=by.actor, reason=reason, key="rehearsal"), **arguments)
-        _within_limit(session, act, by=by, limits=limits, done=done)
-        return done
+        _within_limit(session, act, role=by.role, giver=by.user_id, limits=limits, done=done)
+        return replace(done, needs_approval=_needs_approval(session, act, by=by, limits=limits, done=done))
 
     return _undone(work)
 
 
-def rehearse_asked(asked: Approval) -> Done:
-    """What would be done if somebody agreed now. Raises Refused, and KeyError for an act that is no more."""
-    act, order = ACTS[asked.act], Order(actor=asked.asked_by_actor, reason=asked.reason, key="rehearsal")
-    return _undone(lambda session: act.do(session, order, **asked.arguments))
+def rehearse_asked(asked: Approval, *, by: Doer, limits: Limits) -> Done:
+    """What would be done if `by` agreed now. Raises Refused, and KeyError for an act that is no more."""
+    return _undone(lambda session: _do_as_asked(session, asked, by=by, limits=limits, key="rehearsal"))
+
+
+def _do_as_asked(session: Session, asked: Approval, *, by: Doer, limits: Limits, key: str) -> Done:
+    """Two people who may do it are needed: the asker must still be one, and the other may agree to what they may do."""
+    act = ACTS[asked.act]
+    role = session.scalar(select(User.role).where(User.id == asked.asked_by).with_for_update(read=True))
+    if role is None or not act.is_open_to(role):
+        raise Refused(approvals.NOTHING_TO_DECIDE)
+    done = act.do(session, Order(actor=asked.asked_by_actor, reason=asked.reason, key=key), **asked.arguments)
+    _within_limit(session, act, role=by.role, giver=asked.asked_by, limits=limits, done=done)
+    return done
 
 
 def open_acts(role: str) -> list[str]:
@@ -163,8 +177,8 @@ def perform(
         with session.begin_nested() as attempt:
             order = Order(actor=by.actor, reason=reason, key=f"admin:{submission}")
             done = act.do(session, order, **arguments)
-            _within_limit(session, act, by=by, limits=limits, done=done)
-            if not limits.need_approval(done):
+            _within_limit(session, act, role=by.role, giver=by.user_id, limits=limits, done=done)
+            if not _needs_approval(session, act, by=by, limits=limits, done=done):
                 line = _record(session, act, by=by, order=order, done=done, submission=submission)
                 return Outcome(line_id=line.id)
             attempt.rollback()
@@ -178,15 +192,18 @@ def perform(
     return retried(work)
 
 
-def approve(approval_id: int, *, by: Doer) -> Outcome:
-    """What was asked for is done as the asker asked, and both are on record. Raises Refused: see approvals.decide."""
+def approve(approval_id: int, *, by: Doer, limits: Limits) -> Outcome:
+    """What was asked for is done as the asker asked, and both are on record.
+
+    Raises Refused, and CannotDecide: see approvals.decide.
+    """
 
     def work(session: Session) -> Outcome:
         asked = approvals.decide(session, approval_id=approval_id, by=by, decision="approved", open_to=_is_open_to)
         act = ACTS[asked.act]
         _note_decision(session, asked, by=by, act="approval.agree")
         order = Order(actor=asked.asked_by_actor, reason=asked.reason, key=f"admin:{asked.submission}")
-        done = act.do(session, order, **asked.arguments)
+        done = _do_as_asked(session, asked, by=by, limits=limits, key=order.key)
         asker = Doer(user_id=asked.asked_by, who=asked.asked_by_who, actor=asked.asked_by_actor, role="", ip=by.ip)
         line = _record(
             session, act, by=asker, order=order, done=done, submission=asked.submission, approval_id=asked.id
@@ -269,19 +286,49 @@ def _record(
     )
 
 
-def _within_limit(session: Session, act: Act, *, by: Doer, limits: Limits, done: Done) -> None:
-    """People of support give little; two requests of one person at once count each other."""
-    if by.role != "support" or not act.gives_credits:
+def _needs_approval(session: Session, act: Act, *, by: Doer, limits: Limits, done: Done) -> bool:
+    """Whether one person may not decide it alone: what they did alone of the same to the same account counts, too.
+
+    So nobody does in parts what they may not do at once; two of their requests at once wait for each other.
+    """
+    if not (done.credits or done.price_minor) or not (limits.approval_credits or limits.approval_minor):
+        return False
+    _one_of_a_person_at_a_time(session, by.user_id)
+    credits, price_minor = session.execute(
+        select(
+            func.coalesce(func.sum(AuditLine.credits), 0),
+            func.coalesce(func.sum(AuditLine.price_minor).filter(AuditLine.currency == done.currency), 0),
+        ).where(
+            AuditLine.user_id == by.user_id,
+            AuditLine.act == act.key,
+            AuditLine.account_id.is_not_distinct_from(done.account_id),
+            AuditLine.approval_id.is_(None),
+            AuditLine.at > clock.now() - WINDOW,
+        )
+    ).one()
+    return limits.need_approval(
+        credits=done.credits and done.credits + int(credits),
+        price_minor=done.price_minor and done.price_minor + int(price_minor),
+    )
+
+
+def _within_limit(session: Session, act: Act, *, role: str, giver: int | None, limits: Limits, done: Done) -> None:
+    """Whoever of support does or agrees to it: the giver gives little a day. Their requests wait for each other."""
+    if role != "support" or not act.gives_credits:
         return
-    session.execute(text("SELECT pg_advisory_xact_lock(7130553, :id)"), {"id": (by.user_id or 0) % 2**31})
+    _one_of_a_person_at_a_time(session, giver)
     giving = [one.key for one in ACTS.values() if one.gives_credits]
     given = session.scalar(
         select(func.coalesce(func.sum(AuditLine.credits), 0)).where(
-            AuditLine.user_id == by.user_id,
+            AuditLine.user_id == giver,
             AuditLine.act.in_(giving),
-            AuditLine.at > clock.now() - SUPPORTS_WINDOW,
+            AuditLine.at > clock.now() - WINDOW,
         )
     )
     left = max(0, limits.support_grant_limit - int(given or 0))
     if done.credits > left:
         raise Refused(approvals.too_much(left))
+
+
+def _one_of_a_person_at_a_time(session: Session, user_id: int | None) -> None:
+    session.execute(text("SELECT pg_advisory_xact_lock(7130553, :id)"), {"id": (user_id or 0) % 2**31})

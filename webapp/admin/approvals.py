@@ -16,6 +16,7 @@ from webapp.admin.audit import Doer
 from webapp.extensions import Base
 from webapp.i18n.formats import credits_number
 
+NOTHING_TO_DECIDE = _l("There is nothing to decide here.")
 BEGIN_ANEW = _l("This form was used before for something else. Begin anew.")
 
 
@@ -99,7 +100,7 @@ def decide(
     """
     asked = session.scalars(select(Approval).where(Approval.id == approval_id).with_for_update()).one_or_none()
     if asked is None or not open_to(asked.act, by.role):
-        raise CannotDecide(_l("There is nothing to decide here."))
+        raise CannotDecide(NOTHING_TO_DECIDE)
     if asked.decision is not None:
         raise CannotDecide(_l("Somebody has decided this already."))
     if decision == "approved" and asked.asked_by == by.user_id:

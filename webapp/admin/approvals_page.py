@@ -116,7 +116,7 @@ def approval(approval_id: int) -> ResponseReturnValue:
         require_password()
         agreed = request.form.get("decision") == "agree"
         if agreed:
-            acts.approve(approval_id, by=audit.doer())
+            acts.approve(approval_id, by=audit.doer(), limits=acting.limits())
         elif request.form.get("decision") == "decline":
             acts.decline(approval_id, by=audit.doer())
         else:
@@ -138,7 +138,7 @@ def _page(approval_id: int, *, problem: str = "", password_problem: str = "", st
     figures: list[figure_words.Pair] = []
     if asked.decision is None:
         try:
-            done = acts.rehearse_asked(asked)
+            done = acts.rehearse_asked(asked, by=audit.doer(), limits=acting.limits())
             figures = figure_words.beside(done.before, done.after)
         except Refused as refusal:
             problem = problem or str(refusal.message)

@@ -82,6 +82,8 @@ def faults_of_message(message: Message, catalog: Catalog, formatted: bool) -> li
             found.append(fault("placeholders", sorted(_names(form))))
         if formatted and not _tags_fit(message, form):
             found.append(fault("tags", _TAG.findall(form)))
+        if formatted and _quote_is_new(message, form):
+            found.append(fault("tags", ['"']))
         if _UNSEEN.search(form) and not _UNSEEN.search("".join(_ids(message))):
             found.append(fault("unseen", [f"U+{ord(_UNSEEN.findall(form)[0]):04X}"]))
         if form != form.strip() and source_of(message) == source_of(message).strip():
@@ -110,6 +112,11 @@ def _tags_fit(message: Message, form: str) -> bool:
     if Counter(_TAG.findall(form)) not in [Counter(_TAG.findall(source)) for source in _ids(message)]:
         return False
     return "<" not in _TAG.sub("", form) or "<" in _TAG.sub("", source_of(message))
+
+
+def _quote_is_new(message: Message, form: str) -> bool:
+    """A straight quote that the source lacks: a translation in an attribute would end it, and begin another."""
+    return '"' in _TAG.sub("", form) and '"' not in _TAG.sub("", source_of(message))
 
 
 def forms_of(message: Message) -> list[str]:
