@@ -101,7 +101,7 @@ def measure(app: Flask, asker: Asker, *, rounds: int) -> Iterator[Looked]:
     for tag in app.config["SETTINGS"].locales:
         speak(app, tag)
         for path in EVERYBODYS:
-            yield look(app, asker, asker.path(path), tag=tag, rounds=rounds)
+            yield look(app, asker, path, tag=tag, rounds=rounds)
 
 
 def speak(app: Flask, tag: str) -> None:
@@ -117,16 +117,17 @@ def speak(app: Flask, tag: str) -> None:
 
 def look(app: Flask, asker: Asker, path: str, *, tag: str, rounds: int) -> Looked:
     """The page, and what it looks up, as often; the least times of both, which other work did not lengthen."""
+    address = asker.path(path)
     for _ in range(WARM_UP):
-        asker.client.get(path)
+        asker.client.get(address)
     with noted_lookups() as noted:
-        answer = asker.client.get(path)
+        answer = asker.client.get(address)
     if answer.status_code != 200 or f'lang="{tag}"' not in answer.text:
-        raise RuntimeError(f"{path} in {tag} answered {answer.status}.")
-    pages = [_processor_ms(lambda: asker.client.get(path)) for _ in range(rounds)]
+        raise RuntimeError(f"{address} in {tag} answered {answer.status}.")
+    pages = [_processor_ms(lambda: asker.client.get(address)) for _ in range(rounds)]
     alone = []
     for _ in range(rounds):
-        with app.test_request_context(path, headers={"Accept-Language": tag}):
+        with app.test_request_context(address, headers={"Accept-Language": tag}):
             alone.append(_processor_ms(lambda: look_up(noted)))
     return Looked(path, tag, len(noted), min(pages), min(alone))
 
