@@ -239,7 +239,7 @@ def table(lines: list[Asked]) -> str:
     ]
     for line in lines:
         figures = f"{median(line.milliseconds):.1f} | {line.p95_ms:.1f} | {median(line.processor):.1f}"
-        rows.append(f"| {line.what} | {figures} | {max(line.statements)} |")
+        rows.append(f"| {report.address(line.what)} | {figures} | {max(line.statements)} |")
     return "\n".join(rows)
 
 

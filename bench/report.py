@@ -38,6 +38,11 @@ def table(lines: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
+def address(path: str) -> str:
+    """A path with places to fill, as documents write it: /credits/entries/<seq>."""
+    return path.replace("{", "<").replace("}", ">")
+
+
 def machine() -> str:
     """Cores, memory, processor, load before the run, versions and commit, in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
