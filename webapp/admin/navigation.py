@@ -19,7 +19,9 @@ ROLES = ("owner", "finance", "support", "translator")
 # path → (label, roles besides the owner's)
 SECTIONS: Mapping[str, tuple[object, tuple[str, ...]]] = {
     "/admin/overview": (_l("Overview"), ("finance", "support")),
+    "/admin/approvals": (_l("Approvals"), ("finance", "support")),
     "/admin/accounts": (_l("Accounts"), ("finance", "support")),
+    "/admin/bulk": (_l("Many at once"), ("finance",)),
     "/admin/purchases": (_l("Purchases"), ("finance", "support")),
     "/admin/subscriptions": (_l("Subscriptions"), ("finance", "support")),
     "/admin/disputes": (_l("Disputes"), ("finance",)),
@@ -29,15 +31,16 @@ SECTIONS: Mapping[str, tuple[object, tuple[str, ...]]] = {
     "/admin/campaigns": (_l("Campaigns"), ("finance",)),
     "/admin/features": (_l("Features"), ("finance",)),
     "/admin/rate-card": (_l("Rate card"), ("finance",)),
-    "/admin/bulk": (_l("Many at once"), ("finance",)),
     "/admin/reports": (_l("Reports"), ("finance",)),
-    "/admin/jobs": (_l("Jobs"), ("finance",)),
     "/admin/proof": (_l("Proof"), ("finance",)),
-    "/admin/approvals": (_l("Approvals"), ("finance", "support")),
     "/admin/audit-log": (_l("Audit log"), ("finance",)),
+    "/admin/jobs": (_l("Jobs"), ("finance",)),
     "/admin/people": (_l("People with a role"), ()),
     "/admin/translations": (_l("Translations"), ("translator",)),
 }
+
+# Where the next group begins: whom it is about, what is sold, how it runs, who works here.
+STARTS = frozenset({"/admin/accounts", "/admin/packages", "/admin/reports", "/admin/people"})
 
 pages = Blueprint("admin", __name__)
 
@@ -47,11 +50,12 @@ MOST_COUNTED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One line of the menu; `waiting` is for how many things there somebody has to decide."""
+    """One line of the menu, the first of a group or not; `waiting` is how many things there somebody has to decide."""
 
     path: str
     label: str
     current: bool
+    starts: bool = False
     waiting: int = 0
 
     @property
@@ -73,6 +77,7 @@ def admin_sections() -> list[Section]:
             path=path,
             label=str(label),
             current=f"{request.path}/".startswith(f"{path}/"),
+            starts=path in STARTS,
             waiting=_waiting() if path == APPROVALS else 0,
         )
         for path, label in _open_sections()
