@@ -171,9 +171,8 @@ def table(looked: list[Looked]) -> str:
     ]
     for path, of_page in by_page(looked).items():
         page, alone = (mean(getattr(one, what) for one in of_page) for what in ("page_ms", "lookups_ms"))
-        rows.append(
-            f"| `{report.address(path)}` | {of_page[0].lookups} | {page:.1f} | {alone:.2f} | {share_of(of_page):.1%} |"
-        )
+        figures = f"{of_page[0].lookups} | {page:.1f} | {alone:.2f} | {share_of(of_page):.1%}"
+        rows.append(f"| `{report.address(path)}` | {figures} |")
     return "\n".join(rows)
 
 

@@ -42,8 +42,8 @@ EVERYBODYS = (
     "/credits/usage?range=90d",
     "/credits/usage?range=90d&feature=image&group=week",
     "/credits/playground?feature=image&quantity=3",
-    "/packages/starter/buy",
-    "/plans/pro/subscribe",
+    "/packages/{package}/buy",
+    "/plans/{plan}/subscribe",
     "/plan",
     "/settings",
     "/settings/security",
@@ -79,9 +79,9 @@ class Asker:
     account_name: str = ""
 
     def path(self, path: str) -> str:
-        return path.format(
-            newest=self.newest, middle=self.newest // 2, account=self.account, account_name=self.account_name
-        )
+        of_shop = {"package": "starter", "plan": "pro"}
+        of_account = {"account": self.account, "account_name": self.account_name}
+        return path.format(newest=self.newest, middle=self.newest // 2, **of_account, **of_shop)
 
 
 def main() -> int:
