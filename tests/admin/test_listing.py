@@ -19,6 +19,7 @@ from webapp import clock
 from webapp.admin.audit import AuditLine
 from webapp.admin.listing import PAGE, Column, Filter, Listing, ListPage, Rows, Sort, read_page
 from webapp.database import unit_of_work
+from webapp.layout.csv_file import safe_cell
 
 __all__ = ["statements"]
 
@@ -168,6 +169,23 @@ def test_csv_has_every_row_and_no_formula(finance: Member, who: str) -> None:
     assert len(rows) == LINES
     assert {row[4] for row in rows} == {f"'={number}+1" for number in range(LINES)}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", rows[0][0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [
+        ("a;=1+1;", "a;'=1+1;"),
+        ('a;"=1+1"', 'a;\'"=1+1"'),
+        ("a\n@SUM(1)", "a\n'@SUM(1)"),
+        ("=1;-2", "'=1;'-2"),
+        ("Thanks ;-)", "Thanks ;-)"),
+        ("3; -2 a day", "3; -2 a day"),
+        (-5, -5),
+        (None, ""),
+    ],
+)
+def test_no_formula_begins_where_a_spreadsheet_may_part_a_cell(cell: str | int | None, safe: str | int) -> None:
+    assert safe_cell(cell) == safe
 
 
 @pytest.mark.parametrize(

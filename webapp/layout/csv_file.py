@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
@@ -9,6 +10,9 @@ from flask import Response, stream_with_context
 
 # A spreadsheet takes a cell that starts with one of these for a formula, and runs it.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Where commas stand in numbers, spreadsheets part cells at semicolons, and see no quote in the middle of a cell: the
+# rest of a text may begin a cell there. A ;-) begins no formula.
+_FORMULA_WITHIN = re.compile(r"""(?<=[;\t\r\n])(?="*(?:[=@＝＠]|[+\-＋－](?!\))))""")
 
 
 def stream(lines: Iterator[str], *, mimetype: str, name: str) -> Response:
@@ -40,9 +44,10 @@ def csv_line(cells: Iterable[str | int | Decimal | None]) -> str:
 
 
 def safe_cell(cell: str | int | Decimal | None) -> str | int | Decimal:
-    """Numbers as they are; text that a spreadsheet would run gets an apostrophe in front."""
+    """Numbers as they are; text that a spreadsheet would run gets an apostrophe in front, wherever it may begin."""
     if cell is None:
         return ""
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return "'" + cell
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    cell = _FORMULA_WITHIN.sub("'", cell)
+    return "'" + cell if cell.startswith(_FORMULA_STARTS) else cell
