@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
@@ -23,6 +24,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(InternalServerError, show_http_error)
     for error in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(error, show_database_away)
+    app.register_error_handler(RedisError, show_redis_away)
 
 
 def show_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -39,6 +41,12 @@ def show_database_away(error: Exception) -> ResponseReturnValue:
     log.error("database_away", error=str(error)[:500])
     g.user_not_loadable = True
     db.session.remove()
+    return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
+
+
+def show_redis_away(error: Exception) -> ResponseReturnValue:
+    """Redis cannot be reached by what cannot do without it, such as a limit of guesses: 503, come again."""
+    log.error("redis_away", error=str(error)[:500])
     return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -18,6 +20,7 @@ from webapp.admin.acts import Limits, Refused
 from webapp.admin.approvals import CannotDecide
 from webapp.admin.audit import AuditLine, Doer
 from webapp.database import unit_of_work
+from webapp.extensions import limiter
 from webapp.people.sessions import SessionRow
 from webapp.people.user import User
 
@@ -80,12 +83,16 @@ def test_a_grant_is_shown_then_done_once_and_on_record(shop: Flask, finance: Mem
     assert line.ip == finance.ip
 
 
-def test_a_password_typed_long_ago_is_asked_for_again(shop: Flask, finance: Member, member: Member) -> None:
-    with shop.app_context(), unit_of_work() as session:
-        user = session.scalars(select(User).where(User.email == finance.email)).one()
-        rows = session.scalars(select(SessionRow).where(SessionRow.user_id == user.id)).all()
-        for row in rows:
+def forget_password_of(app: Flask, person: Member) -> None:
+    """As when it was typed long ago."""
+    with app.app_context(), unit_of_work() as session:
+        user = session.scalars(select(User).where(User.email == person.email)).one()
+        for row in session.scalars(select(SessionRow).where(SessionRow.user_id == user.id)):
             row.password_at = None
+
+
+def test_a_password_typed_long_ago_is_asked_for_again(shop: Flask, finance: Member, member: Member) -> None:
+    forget_password_of(shop, finance)
     path = f"/admin/accounts/{member.account_id}/grant"
     fields = {"credits": "50", "reason": "Ticket 4711"}
     shown = finance.post(path, fields)
@@ -159,6 +166,23 @@ def test_what_is_declined_never_happens(shop: Flask, person: Callable[..., Membe
         acts.decline(asked, by=other)
         with pytest.raises(CannotDecide):
             acts.approve(asked, by=other, limits=limits)
+    assert member.balance() == 0
+
+
+def test_without_redis_nobody_guesses_a_password(
+    shop: Flask, finance: Member, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_password_of(shop, finance)
+    path = f"/admin/accounts/{member.account_id}/grant"
+    fields = {"credits": "50", "reason": "Ticket 4711"}
+    shown = finance.post(path, fields)
+    token = finance.token(path)
+    away = storage_from_string("redis+unix:///nonexistent/redis.sock", socket_connect_timeout=1)
+    monkeypatch.setattr(limiter, "_limiter", MovingWindowRateLimiter(away))
+    confirmed = {"step": "confirm", "submission": submission_of(shown.text), "confirm_password": "x"}
+    answer = finance.post_raw(path, {**fields, **confirmed, "csrf_token": token})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
     assert member.balance() == 0
 
 
