@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST ?=
-# Two tests at a time on two cores; each has a database of its own.
-JOBS   ?= auto
+# Three tests at a time on two cores, for they wait a third of their time for browsers, servers and jobs; each has a
+# database of its own.
+JOBS   ?= 3
 
 LOCKS  := requirements/production.txt requirements/run.txt requirements/test.txt
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate \

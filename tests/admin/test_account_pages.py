@@ -34,7 +34,7 @@ def rename(app: Flask, member: Member, name: str) -> None:
 
 def test_it_shows_who_it_is_and_what_it_has(finance: Member, member: Member) -> None:
     member.grant(100, "Gift")
-    bought = {"source": "purchase", "source_key": "purchase:1", "cost_minor": 900, "cost_currency": "EUR"}
+    bought = {"source": "opening", "source_key": "opening:1", "cost_minor": 900, "cost_currency": "EUR"}
     member.grant(900, "Starter", priority=5, **bought)
     member.spend(30)
     member.write(ledger.place_hold, amount=20, idempotency_key="h", actor="api:test", description="A long film")
