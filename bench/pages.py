@@ -93,7 +93,7 @@ def main() -> int:
         built = build(servers, people=options.people, entries=options.entries)
         lines = measure(servers, built=built)
     text = table(lines)
-    slow = [line.what for line in lines if line.p95_ms > line.aim_ms]
+    slow = [report.address(line.what) for line in lines if line.p95_ms > line.aim_ms]
     aims = f"at most {AIM_MS:.0f} ms, of those of admins {admins.AIM_MS:.0f} ms"
     aim = f"Aim: p95 of every page {aims}: " + ("met." if not slow else f"not by {', '.join(slow)}.")
     size = f"{options.people:,} people, {options.entries:,} entries, {built.longest:,} of them in one account."
