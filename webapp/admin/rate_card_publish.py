@@ -15,6 +15,7 @@ from webapp.admin import acting
 from webapp.admin.acts import Act, Done, Order, Refused, define
 from webapp.admin.finding_words import say
 from webapp.admin.forms import Form, reason_field, stripped
+from webapp.admin.moment_field import NotAMoment, read_moment
 from webapp.admin.rate_card import names_of
 from webapp.admin.rate_card_draft import gone, line
 from webapp.catalog.rate_card import rate_card_in_force
@@ -29,7 +30,6 @@ from webapp.catalog.rate_card_draft import (
 from webapp.catalog.rate_card_file import CardRefused, changes_between
 from webapp.catalog.rate_card_versions import EffectiveInThePast, prices_of
 from webapp.database import unit_of_work
-from webapp.i18n.locale import known_zone
 from webapp.people.roles import require_role
 
 pages = Blueprint("admin_rate_card_publish", __name__)
@@ -82,14 +82,8 @@ class PublishForm(Form):
     reason = reason_field()
 
     def moment(self) -> datetime | None:
-        """From when on; None for at once. Raises ValueError for what is no moment."""
-        if self.when.data != "at":
-            return None
-        written = datetime.fromisoformat(self.effective_at.data or "")
-        if not 2000 <= written.year < 2200:
-            raise ValueError
-        zoned = written if written.tzinfo else written.replace(tzinfo=known_zone(current_user.time_zone))
-        return zoned.astimezone(UTC)
+        """From when on; None for at once. Raises NotAMoment."""
+        return read_moment(self.effective_at.data or "") if self.when.data == "at" else None
 
 
 @pages.route("/admin/rate-card/draft/publish", methods=["GET", "POST"])
@@ -100,7 +94,7 @@ def publish() -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             moment = form.moment()
-        except ValueError:
+        except NotAMoment:
             form.refuse("effective_at", _("Say the day and the time."))
             return _page(form)
         arguments = {

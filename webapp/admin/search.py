@@ -16,7 +16,8 @@ from webapp.admin.act_words import act_words
 from webapp.admin.approvals import Approval
 from webapp.admin.audit import AuditLine
 from webapp.admin.subjects import page_of
-from webapp.billing.by_stripe_id import Named, events_naming, named_by
+from webapp.billing.by_stripe_id import MOST, Named, named_by
+from webapp.billing.events_about import events_about
 from webapp.billing.purchase import Purchase
 from webapp.database import unit_of_work
 from webapp.ledger import AccountNotFound, EntryNotFound
@@ -106,7 +107,7 @@ def find_exactly(session: Session, sought: str) -> list[Found]:
         found += [_named(one) for one in named_by(session, stripe_id=sought)]
         found += [
             Found(group="event", href=page_of(_PAGES["event"].format(event.id)), text=event.type, note=event.id)
-            for event in events_naming(session, stripe_id=sought)
+            for event in events_about(session, ids=[sought], limit=MOST)
             if page_of(_PAGES["event"].format(event.id))
         ]
     return found + _submitted(session, sought)

@@ -1,13 +1,13 @@
 """What an id of Stripe's is of here: each kind is asked for by an index, whatever the shop has sold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Text, bindparam, literal_column, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from webapp.billing.dispute import Dispute
+from webapp.billing.events_about import events_about
 from webapp.billing.plan_order import PlanOrder
 from webapp.billing.purchase import Purchase
 from webapp.billing.refund import Refund
@@ -16,12 +16,6 @@ from webapp.billing.stripe_event import StripeEvent
 from webapp.billing.subscription import Subscription, SubscriptionInvoice
 
 MOST = 20
-# As stripe_events_ids_idx has them, letter by letter.
-_NAMES = ("id", "customer", "payment_intent", "charge", "latest_charge", "subscription", "invoice")
-_IDS = literal_column(
-    "ARRAY[" + ", ".join(f"left(stripe_events.payload #>> '{{data,object,{name}}}', 255)" for name in _NAMES) + "]",
-    ARRAY(Text),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +41,6 @@ def named_by(session: Session, *, stripe_id: str) -> list[Named]:
         if found:
             return found
     return []
-
-
-def events_naming(session: Session, *, stripe_id: str, limit: int = MOST) -> Sequence[StripeEvent]:
-    """The newest of the events that are about it, or about something that belongs to it."""
-    # OFFSET 0: else the planner goes through all events from the newest on, expecting to meet some of these soon.
-    about = select(StripeEvent).where(_IDS.contains(bindparam("ids", [stripe_id], ARRAY(Text)))).offset(0)
-    found = aliased(StripeEvent, about.subquery())
-    return session.scalars(select(found).order_by(found.received_at.desc(), found.id).limit(limit)).all()
 
 
 def _directly(session: Session, stripe_id: str) -> Iterator[Named]:
@@ -130,7 +116,7 @@ def _of_payment(session: Session, stripe_id: str, *, session_id: bool) -> Iterat
 
 def _related(session: Session, stripe_id: str) -> list[str]:
     """What events say that it belongs to, the nearest first: for charges, which nobody here keeps, and refunds."""
-    things = [event.thing for event in events_naming(session, stripe_id=stripe_id)]
+    things = [event.thing for event in events_about(session, ids=[stripe_id], limit=MOST)]
     names = ("payment_intent", "invoice", "subscription", "customer")
     found = [thing.get(name) for name in names for thing in things]
     own = [thing.get("id") for thing in things if thing.get("latest_charge") == stripe_id]
