@@ -38,9 +38,10 @@ class NotASandbox(Exception):
 def advance_time(*, by: timedelta) -> Iterator[datetime]:
     """The clocks of the ledger, of Python and of Stripe's double are moved forward by `by`, a day at a time.
 
-    Before the first step what was asked for already is done, in its own time. After each step Stripe's double does what is due and sends its events, every periodic job that has fallen due is
-    run, and so is what they put in the outbox, here. Yields the time after each step. Raises NotASandbox, and
-    ledger.InvalidRequest when this database's clock may not move; nothing changed then.
+    Before the first step what was asked for already is done, in its own time. After each step Stripe's double does
+    what is due and sends its events, every periodic job that has fallen due is run, and so is what they put in the
+    outbox, here. Yields the time after each step. Raises NotASandbox, and ledger.InvalidRequest when this database's
+    clock may not move; nothing changed then.
     """
     settings: Settings = current_app.config["SETTINGS"]
     if not settings.sandbox:

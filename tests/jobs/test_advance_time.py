@@ -60,8 +60,9 @@ def test_what_was_asked_for_before_is_done_in_its_own_time(fresh_app: Flask, mem
             row = session.get_one(OutboxRow, asked)
             assert row.done_at is not None
             assert row.done_at - before < timedelta(days=1)
-            found = session.scalars(select(JobRun.counts["findings"].as_integer()).where(JobRun.name == "verify_ledger"))
-            assert [one for one in found if one] == []
+            proofs = session.scalars(select(JobRun.counts).where(JobRun.name == "verify_ledger")).all()
+            assert [one for one in proofs if one.get("findings")] == []
+            assert len(proofs) >= 2
 
 
 def test_whoever_is_signed_in_stays_so(fresh_app: Flask, member: Member) -> None:
