@@ -1,11 +1,11 @@
 """What all tests share: real servers, an application, and databases of their own.
 
-servers (session)   .owner_url, .database_url, .superuser_url: plain postgresql:// URLs of this worker's own
+servers (module)    .owner_url, .database_url, .superuser_url: plain postgresql:// URLs of this file's own
                     migrated database, as its owner, as the application, as a superuser; .redis_url;
                     .data_dir, a folder for mail and the like.
-settings (session)  Settings in sandbox mode that point at `servers`. `settings_for(servers, NAME="value")`, a
+settings (module)   Settings in sandbox mode that point at `servers`. `settings_for(servers, NAME="value")`, a
                     function of this file, makes others.
-app (session)       create_app(settings). No context is pushed.
+app (module)        create_app(settings). No context is pushed.
 client              A test client of `app` with cookies of its own.
 session             A SQLAlchemy Session in a context of `app`, as the application's role. Rolled back at the
                     end: commit what other connections must see.
@@ -25,8 +25,8 @@ costly_passwords    Passwords are hashed as for people. Without it hashing costs
                     in these tests, at a fifth of a second of a processor each.
 
 Tests don't clean up tables: they make accounts and people with unique names, and who needs emptiness asks for
-`fresh_database`. One PostgreSQL and one Redis serve all workers of `pytest -n`; each worker has its own
-database and its own numbered Redis database.
+`fresh_database`. What one file leaves no other finds, so it does not matter which of them a worker has run before.
+One PostgreSQL and one Redis serve all workers of `pytest -n`; each worker has its own numbered Redis database.
 
 Servers of yours instead: TEST_DATABASE_SUPERUSER_URL (may create databases and roles) and TEST_REDIS_URL.
 """
@@ -219,20 +219,24 @@ def server_addresses(request: pytest.FixtureRequest) -> tuple[str, str, Path]:
     return maintenance_url, redis_url, folder
 
 
-@pytest.fixture(scope="session")
-def servers(server_addresses: tuple[str, str, Path]) -> TestServers:
-    """This worker's own migrated database, and its Redis."""
-    return _new_database(server_addresses)
+@pytest.fixture(scope="module")
+def servers(server_addresses: tuple[str, str, Path]) -> Iterator[TestServers]:
+    """This file's own migrated database, dropped after it, and the worker's Redis, flushed before."""
+    yield from _one_database(server_addresses)
 
 
 @pytest.fixture
 def fresh_database(server_addresses: tuple[str, str, Path]) -> Iterator[TestServers]:
     """A migrated and otherwise empty database for one test, dropped after it; Redis is flushed before."""
-    fresh = _new_database(server_addresses)
+    yield from _one_database(server_addresses)
+
+
+def _one_database(addresses: tuple[str, str, Path]) -> Iterator[TestServers]:
+    fresh = _new_database(addresses)
     with redis_py.Redis.from_url(fresh.redis_url) as client:
         client.flushdb()
     yield fresh
-    drop_database(server_addresses[0], fresh.database)
+    drop_database(addresses[0], fresh.database)
 
 
 def _new_database(addresses: tuple[str, str, Path]) -> TestServers:
@@ -259,7 +263,7 @@ def settings_for(servers: TestServers, **environment: str) -> Any:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def settings(servers: TestServers) -> Any:
     return settings_for(servers)
 
@@ -300,16 +304,20 @@ def make_app() -> Iterator[Callable[..., Flask]]:
             db.engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def app(make_app: Callable[..., Flask], servers: TestServers) -> Flask:
-    return make_app(servers)
+@pytest.fixture(scope="module")
+def app(make_app: Callable[..., Flask], servers: TestServers) -> Iterator[Flask]:
+    yield from _one_app(make_app, servers)
 
 
 @pytest.fixture
 def fresh_app(make_app: Callable[..., Flask], fresh_database: TestServers) -> Iterator[Flask]:
+    yield from _one_app(make_app, fresh_database)
+
+
+def _one_app(make_app: Callable[..., Flask], servers: TestServers) -> Iterator[Flask]:
     from webapp.extensions import db
 
-    app = make_app(fresh_database)
+    app = make_app(servers)
     yield app
     with app.app_context():
         db.session.remove()

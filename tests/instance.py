@@ -98,7 +98,7 @@ class Instance:
 
     def find(self, name: str) -> psutil.Process | None:
         """A process of the tree by the name of its program: postgres, redis-server."""
-        return next((process for process in self.tree()[1:] if process.name() == name), None)
+        return next((process for process in self.tree()[1:] if _name_of(process) == name), None)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Press Ctrl-C and wait for the end; the exit code."""
@@ -151,3 +151,10 @@ def free_port_pair() -> int:
             except OSError:
                 continue
             return port
+
+
+def _name_of(process: psutil.Process) -> str | None:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:  # it has just ended
+        return None

@@ -94,7 +94,7 @@ def pass_time(app: Flask, seconds: float) -> None:
 @contextmanager
 def statements_of(app: Flask) -> Iterator[list[str]]:
     """What the API sends to PostgreSQL meanwhile, but for the look at the clock, once a second in sandbox mode only."""
-    with sent_through(app.extensions["api_engines"][unit.AUTOCOMMIT], besides="clock_ahead") as seen:
+    with sent_through(app.extensions["api_engines"][unit.AUTOCOMMIT]) as seen:
         yield seen
 
 
@@ -105,7 +105,7 @@ def make_feature(secret: str, superuser_connection: psycopg.Connection) -> Itera
         yield make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def secret(app: Flask) -> str:
     """A key with every scope, in a database with the shipped catalog."""
     with app.app_context(), unit_of_work() as session:

@@ -16,6 +16,7 @@ from tests.billing.plans import Member, make_member
 from tests.billing.shop import Buyer, Shop
 from tests.conftest import TestServers
 from tests.conftest import _new_database as new_database
+from tests.servers import drop_database
 from tests.stripe_sandbox.conftest import serve
 from webapp.catalog.install import install_shipped_catalog
 from webapp.database import unit_of_work
@@ -39,7 +40,7 @@ def open_shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
         yield Shop(app=app, sandbox_url=url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(servers: Any, make_app: Callable[..., Flask]) -> Iterator[Shop]:
     with open_shop(servers, make_app) as shop:
         yield shop
@@ -51,13 +52,15 @@ def buyer(shop: Shop) -> Buyer:
     return shop.new_buyer()
 
 
-@pytest.fixture(scope="session")
-def servers_of_doubles(server_addresses: Any) -> TestServers:
+@pytest.fixture(scope="module")
+def servers_of_doubles(server_addresses: Any) -> Iterator[TestServers]:
     """A database in which prices of Stripe's are made up: the sandbox, which others share, would not know them."""
-    return new_database(server_addresses)
+    servers = new_database(server_addresses)
+    yield servers
+    drop_database(server_addresses[0], servers.database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plans(servers_of_doubles: TestServers, make_app: Callable[..., Flask]) -> Flask:
     """An application with the shipped plans and bigger ones, whose Stripe is what a test says it is."""
     return offer_all(make_app(servers_of_doubles))

@@ -71,7 +71,7 @@ class Member(Browser):
         return self.get(path, headers={"HX-Request": "true", "HX-Target": target})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(make_app: Callable[..., Flask], servers: Any) -> Flask:
     """The application with the shipped catalog, and nothing granted at sign-up."""
     app = make_app(servers, SIGN_UP_CREDITS="0")

@@ -4,18 +4,18 @@ import pytest
 
 from tests.credits.member import Member
 
-# The person's session is one of them, the clock another, the balance at the top two.
+# The person's session is one of them, the balance at the top two.
 MOST = {
     "/": 12,
     "/pricing": 12,
-    "/credits": 17,
+    "/credits": 16,
     "/credits/history": 8,
     "/credits/entries/2": 8,
-    "/credits/usage": 10,
-    "/credits/playground": 12,
+    "/credits/usage": 9,
+    "/credits/playground": 9,
     "/packages/starter/buy": 11,
     "/plans/pro/subscribe": 13,
-    "/plan": 18,
+    "/plan": 16,
     "/settings": 6,
     "/settings/security": 6,
     "/settings/data": 4,

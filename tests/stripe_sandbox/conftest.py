@@ -155,7 +155,7 @@ def in_database(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_database(servers: Any) -> Iterator[str]:
     """A database with the sandbox's schema and nothing else."""
     name = f"{urlsplit(servers.owner_url).path[1:]}_stripe"
