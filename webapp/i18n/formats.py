@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import wraps
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, Literal
 
 from babel import Locale, dates, numbers
 from flask import Flask, current_app
@@ -17,6 +17,9 @@ from webapp.minor_units import amount_of, decimals_of, spaced, with_decimals, wr
 
 MINUS = "−"
 _COMPACT_FROM = 1_000_000
+# To write a number or a day takes Babel some twenty microseconds, and a page has a hundred of them, most of them again
+# and again: so many of each kind are kept.
+_KEPT = 10_000
 
 
 def register(app: Flask) -> None:
@@ -45,8 +48,13 @@ def _locale() -> Locale:
 
 def credits_number(value: int) -> str:
     """A whole number, grouped: 2,480. The sign of a negative one is a minus, not a hyphen."""
-    text = numbers.format_decimal(abs(value), locale=_locale())
+    text = _grouped(abs(value), _locale())
     return MINUS + text if value < 0 else text
+
+
+@lru_cache(maxsize=_KEPT)
+def _grouped(value: int, locale: Locale) -> str:
+    return numbers.format_decimal(value, locale=locale)
 
 
 def compact(value: int) -> str:
@@ -95,19 +103,29 @@ def _local(value: datetime) -> datetime:
 
 def day(value: datetime | date) -> str:
     """3 March 2027."""
-    return dates.format_date(_date(value), "long", locale=_locale())
+    return _of_day(_date(value), "long", _locale())
 
 
 def short_day(value: datetime | date) -> str:
     """3 Mar, for drawings; with the year when it is not this one's."""
     local = _date(value)
     skeleton = "MMMd" if abs((local - _date(python_clock.now())).days) < 300 else "yMMMd"
-    return dates.format_skeleton(skeleton, datetime(local.year, local.month, local.day), locale=_locale())  # noqa: DTZ001
+    return _by_skeleton(local, skeleton, _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _by_skeleton(value: date, skeleton: str, locale: Locale) -> str:
+    return dates.format_skeleton(skeleton, datetime(value.year, value.month, value.day), locale=locale)  # noqa: DTZ001
 
 
 def weekday(value: datetime | date) -> str:
     """Saturday, 21 November 2026."""
-    return dates.format_date(_date(value), "full", locale=_locale())
+    return _of_day(_date(value), "full", _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _of_day(value: date, length: Literal["long", "full"], locale: Locale) -> str:
+    return dates.format_date(value, length, locale=locale)
 
 
 def moment(value: datetime) -> str:

@@ -123,6 +123,7 @@ def use_locale(tag: str | None) -> Iterator[None]:
         yield
 
 
+@cache
 def language_name(tag: str) -> str:
     """A language's own name for itself."""
     try:

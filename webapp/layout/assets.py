@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import mimetypes
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +24,21 @@ from webapp.layout import brand, stylesheet
 
 STYLESHEET = "tallystick.css"
 A_YEAR = 31_536_000
+# In sandbox mode, where somebody may be changing them, files are looked at once in so many seconds.
+_LOOK_AGAIN_SECONDS = 0.5
 _COMPRESSIBLE = {"text/css", "text/javascript", "image/svg+xml", "text/plain", "application/json"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asset:
-    """One static file as it is served; `stamp` tells whether the files behind it have changed."""
+    """One static file as it is served; `stamp` tells whether the files behind it have changed since `looked_at`."""
 
     body: bytes
     compressed: bytes | None
     digest: str
     mimetype: str
     stamp: tuple[float, ...]
+    looked_at: float
 
 
 def register(app: Flask) -> None:
@@ -73,9 +77,17 @@ def load(name: str) -> Asset:
     """The asset of that name, from memory; read again when a file behind it changed. 404 when there is none."""
     kept: dict[str, Asset] = current_app.extensions["assets"]
     asset = kept.get(name)
-    if asset is None or (current_app.config["SANDBOX"] and asset.stamp != _stamp(_files(name))):
+    if asset is None or (current_app.config["SANDBOX"] and _has_changed(name, asset)):
         asset = kept[name] = _read(name)
     return asset
+
+
+def _has_changed(name: str, asset: Asset) -> bool:
+    moment = time.monotonic()
+    if moment - asset.looked_at < _LOOK_AGAIN_SECONDS:
+        return False
+    asset.looked_at = moment
+    return asset.stamp != _stamp(_files(name))
 
 
 def _files(name: str) -> list[Path]:
@@ -115,4 +127,5 @@ def _read(name: str) -> Asset:
         digest=hashlib.sha256(body).hexdigest()[:16],
         mimetype=mimetype,
         stamp=stamp,
+        looked_at=time.monotonic(),
     )
