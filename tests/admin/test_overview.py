@@ -145,6 +145,17 @@ def test_each_thing_that_waits_is_counted_and_linked(fresh_app: Flask) -> None:
     assert set(waits(fresh_app, role="support", proof=lie, expire_due=failed)) == {"approvals"}
 
 
+@pytest.mark.parametrize("kind", waiting._KINDS)
+def test_what_waits_leads_to_a_list_that_shows_it_alone(person: Callable[..., Member], kind: str) -> None:
+    path, query, *_ = waiting._KINDS[kind]
+    page = person("owner").get(path + query.partition("#")[0])
+    assert page.status_code == 200
+    if query.startswith("#"):
+        assert f'id="{query[1:]}"' in page.text
+    for asked in query.lstrip("?").split("&") if query.startswith("?") else []:
+        assert f'value="{asked.partition("=")[2]}" selected' in page.text, asked
+
+
 def test_a_big_ledger_that_nobody_added_up_is_not_added_up_on_a_page(
     fresh_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,7 +173,7 @@ _KINDS: Mapping[str, tuple[str, str, bool, Callable[[int], str]]] = {
     "outbox": ("/admin/jobs", "#outbox", True, _outbox),
     "events": ("/admin/events", "?state=parked", True, _events),
     "purchases": ("/admin/purchases", "?state=parked", True, _purchases),
-    "orders": ("/admin/subscriptions", "", True, _orders),
+    "orders": ("/admin/orders", "?state=parked", True, _orders),
     "reconciled": ("/admin/events", "?state=parked", True, _reconciled),
     "disputes": ("/admin/disputes", "?state=waiting&sort=due", False, _disputes),
     "approvals": ("/admin/approvals", "", False, _approvals),

@@ -17,8 +17,8 @@ from webapp.minor_units import amount_of, decimals_of, spaced, with_decimals, wr
 
 MINUS = "−"
 _COMPACT_FROM = 1_000_000
-# To write a number or a day takes Babel some twenty microseconds, and a page has a hundred of them, most of them again
-# and again: so many of each kind are kept.
+# To write a number, money or a day takes Babel some twenty microseconds, and a page has a hundred of them, most of them
+# again and again: so many of each kind are kept.
 _KEPT = 10_000
 
 
@@ -71,25 +71,39 @@ def signed(value: int) -> str:
 
 def money(minor: int, currency: str) -> str:
     """Minor units as money, with the currency's own number of decimals: €9.00, ¥1,500, KWD 1.234."""
-    return written(minor, currency, _locale())
+    return _money(minor, currency, _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _money(minor: int, currency: str, locale: Locale) -> str:
+    return written(minor, currency, locale)
 
 
 def price(minor: int, currency: str) -> str:
     """Money for a price tag: as `money`, without decimals where they would be zeros: €9."""
+    return _price(minor, currency, _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _price(minor: int, currency: str, locale: Locale) -> str:
     amount = amount_of(minor, currency)
     if amount != amount.to_integral_value():
-        return money(minor, currency)
-    pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
-    return spaced(numbers.format_currency(amount, currency, format=pattern, locale=_locale(), currency_digits=False))
+        return _money(minor, currency, locale)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0")
+    return spaced(numbers.format_currency(amount, currency, format=pattern, locale=locale, currency_digits=False))
 
 
 def per_credit(minor: int, credits: int, currency: str) -> str:
     """The price of one credit, to two digits more than the currency has: €0.0180."""
+    return _per_credit(minor, credits, currency, _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _per_credit(minor: int, credits: int, currency: str, locale: Locale) -> str:
     digits = decimals_of(currency) + 2
     amount = (amount_of(minor, currency) / credits).quantize(Decimal(1).scaleb(-digits))
-    pattern = _locale().currency_formats["standard"]
-    fine = with_decimals(pattern.pattern, digits)
-    return spaced(numbers.format_currency(amount, currency, format=fine, locale=_locale(), currency_digits=False))
+    fine = with_decimals(locale.currency_formats["standard"].pattern, digits)
+    return spaced(numbers.format_currency(amount, currency, format=fine, locale=locale, currency_digits=False))
 
 
 def percent(share: float) -> str:
