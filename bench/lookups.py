@@ -1,8 +1,9 @@
 """`python -m bench.lookups [--write]`, a minute: what looking texts up in the catalogs costs a page, in each language.
 
 Each page is asked for inside this process, and what it looks up is noted; then the same lookups are made alone, in a
-request of their own. Only processor time of this process counts, which other work on the machine does not lengthen;
-what PostgreSQL takes of a page is left out, so that the share is rather too great than too small.
+request of their own. To choose the language is not among them: a page does that for its numbers and dates as well.
+Only processor time of this process counts, which other work on the machine does not lengthen; what PostgreSQL takes
+of a page is left out, so that the share is rather too great than too small.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from statistics import mean
 from typing import Any
 
 from flask import Flask
-from flask_babel import get_translations
+from flask_babel import get_locale, get_translations
 
 from bench import report
 from bench.accounts import settle
@@ -128,6 +129,7 @@ def look(app: Flask, asker: Asker, path: str, *, tag: str, rounds: int) -> Looke
     alone = []
     for _ in range(rounds):
         with app.test_request_context(address, headers={"Accept-Language": tag}):
+            get_locale()
             alone.append(_processor_ms(lambda: look_up(noted)))
     return Looked(path, tag, len(noted), min(pages), min(alone))
 

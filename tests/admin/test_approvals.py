@@ -1,5 +1,6 @@
 """The page of what waits for a second person."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -77,6 +78,19 @@ def test_who_asked_cannot_agree_and_may_take_it_back(shop: Flask, asker: Member,
     assert "somebody else has to agree" in refused.text
     assert asker.post(f"/admin/approvals/{asked}", {"decision": "decline"}).status_code == 303
     assert decision_of(shop, asked) == "declined"
+    assert member.balance() == 0
+
+
+def test_the_same_form_does_not_ask_again_for_what_was_declined(
+    shop: Flask, asker: Member, other: Member, member: Member
+) -> None:
+    by, submission = doer(shop, asker, "finance"), uuid.uuid4()
+    asked = perform(shop, by, member.account_id, 150, limits=LOW, submission=submission).approval_id
+    assert asked is not None
+    assert perform(shop, by, member.account_id, 150, limits=LOW, submission=submission).approval_id == asked
+    other.post(f"/admin/approvals/{asked}", {"decision": "decline"})
+    with pytest.raises(Refused, match="decided this already"):
+        perform(shop, by, member.account_id, 150, limits=LOW, submission=submission)
     assert member.balance() == 0
 
 

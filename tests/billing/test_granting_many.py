@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.billing.entitled import DAY, offer_all
 from tests.billing.plans import STUDIO, Member, Story, assert_ledger_sound, make_member, now_of, offer
 from webapp import clock, ledger
+from webapp.billing import granting_due
 from webapp.billing.entitlement import Entitlement, terms_of
 from webapp.billing.granting_due import grant_due
 from webapp.billing.period_grant import grant_next, grant_period
@@ -305,3 +306,14 @@ def test_a_chunk_is_bounded_and_those_due_longest_come_first(shop: Flask) -> Non
         assert (len(early.periods()), len(late.periods())) == (1, 0)
         assert [_chunk(limit=100, policy="all") for _ in range(2)] == [3, 0]
     assert (len(early.periods()), len(late.periods())) == (3, 1)
+
+
+def test_who_is_due_is_found_by_an_index_and_not_among_everybody(shop: Flask) -> None:
+    """A chunk of a million must not read the million: it did, a thousand times over."""
+    with shop.app_context(), unit_of_work() as session:
+        query = granting_due._due(now=ledger.now(session), limit=1_000)
+        session.execute(text("SET LOCAL enable_seqscan = off"))  # tables of tests are small; an index that fits is used
+        statement = query.compile(session.connection(), compile_kwargs={"literal_binds": True})
+        plan = "\n".join(session.execute(text(f"EXPLAIN {statement}".replace(":", "\\:"))).scalars())
+        assert "entitlements_next_at_idx" in plan, plan
+        assert "Seq Scan" not in plan, plan

@@ -166,7 +166,8 @@ def perform(
 ) -> Outcome:
     """It is done and on record, both or neither; or it waits for a second person, and nothing else was written.
 
-    The same submission again does nothing more and says what came of the first. Raises Refused.
+    The same submission again does nothing more and says what came of the first. Raises Refused, also when the first
+    waited for a second person, who declined.
     """
 
     def work(session: Session) -> Outcome:
@@ -252,6 +253,8 @@ def _earlier(session: Session, act: Act, *, by: Doer, submission: UUID) -> Outco
     who = line.user_id if line is not None else asked.asked_by if asked is not None else None
     if of != act.key or who != by.user_id:
         raise Refused(approvals.BEGIN_ANEW)
+    if line is None and asked is not None and asked.decision == "declined":
+        raise Refused(approvals.DECIDED)
     return Outcome(
         line_id=None if line is None else line.id,
         approval_id=None if asked is None or line is not None else asked.id,

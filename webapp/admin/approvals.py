@@ -17,6 +17,7 @@ from webapp.extensions import Base
 from webapp.i18n.formats import credits_number
 
 NOTHING_TO_DECIDE = _l("There is nothing to decide here.")
+DECIDED = _l("Somebody has decided this already.")
 BEGIN_ANEW = _l("This form was used before for something else. Begin anew.")
 
 
@@ -102,7 +103,7 @@ def decide(
     if asked is None or not open_to(asked.act, by.role):
         raise CannotDecide(NOTHING_TO_DECIDE)
     if asked.decision is not None:
-        raise CannotDecide(_l("Somebody has decided this already."))
+        raise CannotDecide(DECIDED)
     if decision == "approved" and asked.asked_by == by.user_id:
         raise CannotDecide(_l("You asked for this; somebody else has to agree."))
     asked.decision, asked.decided_by, asked.decided_by_who, asked.decided_at = (

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from webapp import ledger
@@ -23,17 +23,20 @@ def due_entitlements(session: Session, *, now: datetime, limit: int, but: Collec
 
     Rows and not objects, because there are many; `but` are ids to be left out.
     """
+    return list(session.execute(_due(now=now, limit=limit, but=but)))
+
+
+def _due(*, now: datetime, limit: int, but: Collection[int] = ()) -> Select[Any]:
     table = Entitlement.__table__
     query = (
         select(*(table.c[name] for name in NEEDED))
-        .where(table.c.next_at <= now, table.c.paused.is_(False))
+        # NOT paused, word for word as entitlements_next_at_idx: with `paused IS false` each chunk read all of them
+        .where(table.c.next_at <= now, ~table.c.paused)
         .order_by(table.c.next_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    if but:
-        query = query.where(table.c.id.not_in(but))
-    return list(session.execute(query))
+    return query.where(table.c.id.not_in(but)) if but else query
 
 
 def grant_due(session: Session, *, limit: int, catch_up: str = "all") -> int:
