@@ -196,6 +196,14 @@ def impatient_sdk() -> Iterator[None]:
 
 
 @pytest.fixture
+def patient_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe's SDK waits as it does for people: Stripe refuses who comes while the same key is being worked on."""
+    import stripe
+
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.5)
+
+
+@pytest.fixture
 def costly_passwords(costly_hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[PasswordHasher]:
     """Passwords cost in this test what they cost people."""
     from webapp.people import passwords
