@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from statistics import mean
 from typing import Any
 
@@ -29,8 +30,8 @@ AIM = 0.03
 SPENDS = 60
 WARM_UP = 4
 
-# How the catalog is found, what is called of it, and with what.
-Lookup = tuple[Callable[[], Any], str, tuple[Any, ...]]
+# How the catalog is found, what of it is called, and with what.
+Lookup = tuple[Callable[[], Any], Callable[[Any], Any], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ class Noting:
         self._catalog, self._found_by, self._noted = catalog, found_by, noted
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._catalog, name)
-        if not name.endswith("gettext"):
-            return found
+        if name != "marked" and not name.endswith("gettext"):
+            return getattr(self._catalog, name)
+        called = attrgetter(name)
 
         def ask(*args: Any) -> Any:
-            self._noted.append((self._found_by, name, args))
-            return found(*args)
+            self._noted.append((self._found_by, called, args))
+            return called(self._catalog)(*args)
 
         return ask
 
@@ -142,8 +143,8 @@ def _processor_ms(work: Any) -> float:
 
 def look_up(lookups: list[Lookup]) -> None:
     """As templates and views do: the catalog of the reader's language is found anew for each."""
-    for find, name, args in lookups:
-        getattr(find(), name)(*args)
+    for find, called, args in lookups:
+        called(find())(*args)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from flask import g
 from flask_babel import get_translations, pgettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,18 +19,20 @@ ROLLOVER = "rollover"  # as the ledger calls the source of what was carried over
 KINDS = ("spend", "grant", "refund", "expire", "revoke", "restore")
 
 
+_KINDS_SAID = {
+    "spend": _l("Spent"),
+    "grant": _l("Granted"),
+    "purchase": _l("Bought"),
+    "refund": _l("Returned"),
+    "expire": _l("Expired"),
+    "revoke": _l("Taken back"),
+    "restore": _l("Restored"),
+}
+
+
 def kind_label(kind: str) -> str:
     """What happened, in one word."""
-    labels = {
-        "spend": _("Spent"),
-        "grant": _("Granted"),
-        "purchase": _("Bought"),
-        "refund": _("Returned"),
-        "expire": _("Expired"),
-        "revoke": _("Taken back"),
-        "restore": _("Restored"),
-    }
-    return labels.get(kind, kind)
+    return str(_KINDS_SAID.get(kind, kind))
 
 
 def feature_names(session: Session) -> dict[str, str]:
@@ -138,17 +141,18 @@ def actor_name(actor: str, *, own: str) -> str:
     """Who did it; `own` is how the ledger names the reader."""
     if actor == own:
         return pgettext("actor", "You")
-    kind = actor.partition(":")[0]
-    names = {
-        "sign-up": _("At sign-up"),
-        "ledger": _("By itself, when the time came"),
-        "plan": _("By itself, when the time came"),
-        "stripe": _("The payment service"),
-        "billing": _("The payment service"),
-        "api": _("The product, through its interface"),
-        "key": _("The product, through its interface"),
-        "user": _("Another person"),
-        "portal": _("Somebody whom the product sent"),
-        "admin": _("The operator"),
-    }
-    return names.get(kind, actor)
+    return str(_ACTORS_SAID.get(actor.partition(":")[0], actor))
+
+
+_ACTORS_SAID = {
+    "sign-up": _l("At sign-up"),
+    "ledger": _l("By itself, when the time came"),
+    "plan": _l("By itself, when the time came"),
+    "stripe": _l("The payment service"),
+    "billing": _l("The payment service"),
+    "api": _l("The product, through its interface"),
+    "key": _l("The product, through its interface"),
+    "user": _l("Another person"),
+    "portal": _l("Somebody whom the product sent"),
+    "admin": _l("The operator"),
+}

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from webapp.extensions import babel
-from webapp.i18n import catalogs, content, formats, locale
+from webapp.i18n import catalogs, content, formats, in_templates, locale
 
 
 def register(app: Flask) -> None:
@@ -12,6 +12,7 @@ def register(app: Flask) -> None:
     app.config["BABEL_DEFAULT_LOCALE"] = locale.babel_name(settings.default_locale)
     babel.init_app(app, locale_selector=locale.choose, timezone_selector=locale.choose_time_zone)
     catalogs.register(app)
+    in_templates.register(app)
     content.register(app)
     formats.register(app)
     locale.register(app)

@@ -21,7 +21,6 @@ import structlog
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import PoFileError, read_po
-from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, g, has_request_context
 from flask_babel import Domain, get_locale
 
@@ -29,16 +28,19 @@ from webapp.extensions import babel
 from webapp.i18n import pseudo
 from webapp.i18n.faults import Fault, faults_of, faults_of_message
 from webapp.i18n.files import mo_path, po_path
+from webapp.i18n.texts import Texts
 
 log = structlog.get_logger()
 
 _LOOK_AGAIN_SECONDS = 1.0
+# Without the proxy before it, which costs more than the lookup itself.
+_of_context = g._get_current_object
 _UNREADABLE = (PoFileError, ValueError, KeyError, OSError, struct.error)
 
 
 @dataclass
 class _Loaded:
-    translations: NullTranslations
+    translations: Texts
     stamp: tuple[float, float]
     checked_at: float
 
@@ -51,31 +53,31 @@ class LiveDomain(Domain):
         self._loaded: dict[tuple[str, bool], _Loaded] = {}
         self._lock = threading.Lock()
 
-    def get_translations(self) -> NullTranslations:
+    def get_translations(self) -> Texts:
         """The catalog of the current locale, found once a request; an empty one outside an application."""
         # Flask-Babel empties this attribute where the locale changes within a request.
         try:
-            known: NullTranslations = g._flask_babel.babel_translations[self]
+            known: Texts = _of_context()._flask_babel.babel_translations[self]
         except (AttributeError, KeyError, RuntimeError, TypeError):
             return self._find()
         return known
 
-    def _find(self) -> NullTranslations:
+    def _find(self) -> Texts:
         found = self._of_locale()
         if has_request_context():
             reader = g._flask_babel
             reader.babel_translations = {**(getattr(reader, "babel_translations", None) or {}), self: found}
         return found
 
-    def _of_locale(self) -> NullTranslations:
+    def _of_locale(self) -> Texts:
         locale = get_locale()
         if locale is None:
-            return NullTranslations()
+            return Texts()
         if current_app.config.get("SANDBOX") and pseudo.wanted():
             return pseudo.TRANSLATIONS
         return self.of(str(locale))
 
-    def of(self, name: str) -> NullTranslations:
+    def of(self, name: str) -> Texts:
         """The catalog of the locale that Babel calls `name`, as its readers have it now."""
         key = (name, bool(current_app.config.get("SANDBOX")))
         loaded = self._loaded.get(key)
@@ -93,17 +95,17 @@ class LiveDomain(Domain):
         known.checked_at = time.monotonic()
         return known
 
-    def _read(self, path: Path, locale: str, known: _Loaded | None) -> NullTranslations:
+    def _read(self, path: Path, locale: str, known: _Loaded | None) -> Texts:
         """The file's translations, or those known before where the file is refused."""
         if not path.exists():
-            return NullTranslations()
+            return Texts()
         formatted = self.domain[0] == "messages"
         try:
             catalog = _read_catalog(path, locale)
             faults = [fault for fault in faults_of(catalog, formatted=formatted) if fault.breaks]
         except _UNREADABLE as error:
             log.error("catalog_refused", path=str(path), error=f"{type(error).__name__}: {error}")
-            return known.translations if known else NullTranslations()
+            return known.translations if known else Texts()
         if faults:
             _tell(path, faults)
             if known:
@@ -119,15 +121,8 @@ content = LiveDomain("content")
 
 
 def register(app: Flask) -> None:
-    """Flask-Babel's gettext reads from here, and templates without asking Flask-Babel, a hundred times a page."""
+    """Flask-Babel's gettext reads from here."""
     babel.domain_instance = messages
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: messages.get_translations().ugettext(text),
-        ngettext=lambda one, many, number: messages.get_translations().ungettext(one, many, number),
-        pgettext=lambda context, text: messages.get_translations().upgettext(context, text),
-        npgettext=lambda context, one, many, number: messages.get_translations().unpgettext(context, one, many, number),
-        newstyle=True,
-    )
 
 
 def _changed_at(path: Path) -> float:
@@ -157,8 +152,8 @@ def _with_contexts(catalog: Catalog) -> Catalog:
     return catalog
 
 
-def _in_memory(catalog: Catalog) -> Translations:
+def _in_memory(catalog: Catalog) -> Texts:
     compiled = BytesIO()
     write_mo(compiled, catalog)
     compiled.seek(0)
-    return Translations(compiled)
+    return Texts(compiled)

@@ -41,7 +41,8 @@ def translate(kind: str, code: str, text: str | None) -> str:
     """
     if not text:
         return ""
-    return str(content.get_translations().upgettext(CONTEXTS.get(kind, kind), text)).translate(_TURNS)
+    known = content.get_translations().upgettext(CONTEXTS.get(kind, kind), text)
+    return known if known.isascii() else known.translate(_TURNS)
 
 
 def untranslated_in(texts: Iterable[tuple[str, str]]) -> list[str]:
@@ -58,5 +59,4 @@ def translated_tags() -> list[str]:
 def _is_known(tag: str, context: str, text: str) -> bool:
     """Asked with something behind it: the translation of a name may well be the same word."""
     missing = "\0"
-    catalog: dict[object, str] = getattr(content.of(babel_name(tag)), "_catalog", {})
-    return catalog.get(f"{context}\x04{text}", missing) != missing
+    return content.of(babel_name(tag))._catalog.get(f"{context}\x04{text}", missing) != missing

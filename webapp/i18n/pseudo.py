@@ -6,8 +6,9 @@ and tags, so it also shows where a longer language would break a layout.
 
 import re
 
-from babel.support import NullTranslations
 from flask import current_app, has_request_context, request
+
+from webapp.i18n.texts import Texts
 
 COOKIE = "pseudo"
 OPEN, CLOSE = "⟦", "⟧"
@@ -29,7 +30,7 @@ def pseudo(text: str) -> str:
     return f"{OPEN}{words}{'·' * (len(text) // 3)}{CLOSE}"
 
 
-class PseudoTranslations(NullTranslations):
+class PseudoTranslations(Texts):
     """Every text of English, made conspicuous."""
 
     def gettext(self, message: str) -> str:
