@@ -1,6 +1,6 @@
 """What is said of lookups is what the page did."""
 
-from flask import Flask
+from flask import Flask, render_template_string
 from flask_babel import gettext
 
 from bench.lookups import Looked, look_up, noted_lookups, table, verdict
@@ -11,10 +11,11 @@ def test_each_lookup_is_noted_and_made_again(app: Flask) -> None:
     with app.test_request_context("/", headers={"Accept-Language": "de"}):
         with noted_lookups() as noted:
             said = [gettext("Log in"), content.translate("package", "starter", "Starter")]
-        assert [args[-1] for _find, _name, args in noted] == ["Log in", "Starter"]
-        assert said == [getattr(find(), name)(*args) for find, name, args in noted]
+            said.append(render_template_string("{{ _('Balance') }}"))
+        assert [args[-1] for _find, _called, args in noted] == ["Log in", "Starter", "Balance"]
+        assert said == [called(find())(*args) for find, called, args in noted]
         look_up(noted)
-    assert len(noted) == 2
+    assert len(noted) == 3
 
 
 def test_a_page_is_judged_by_all_languages_together() -> None:
