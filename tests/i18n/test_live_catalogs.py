@@ -108,6 +108,29 @@ def test_a_refused_file_is_told_once_with_its_line(folder: Path, in_german: Spea
     assert [(one["event"], one["path"], one["line"]) for one in told] == [("catalog_refused", str(path), 5)]
 
 
+def test_in_sandbox_mode_the_very_next_request_has_what_was_saved(
+    folder: Path, in_german: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogs, "_LOOK_AGAIN_SECONDS", 3_600)
+    save(SOUND)
+    with in_german():
+        assert gettext("Bye") == "Tschüss"
+    save(SOUND.replace("Tschüss", "Servus"))
+    with in_german():
+        assert gettext("Bye") == "Servus"
+
+
+def test_a_file_that_changed_twice_in_one_moment_is_read_twice(folder: Path, in_german: Speak) -> None:
+    path = save(SOUND.partition("\n\n")[0] + "\n")
+    moment = path.stat().st_mtime
+    with in_german():
+        assert gettext("Bye") == "Bye"
+    save(SOUND)
+    os.utime(path, (moment, moment))
+    with in_german():
+        assert gettext("Bye") == "Tschüss"
+
+
 def test_in_production_a_saved_po_waits_until_it_is_compiled(app: Flask, folder: Path, in_german: Speak) -> None:
     save(SOUND)
     compiling.compile_locale("de", "messages")

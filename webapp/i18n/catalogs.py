@@ -1,7 +1,7 @@
 """The gettext catalogs, read where the translators write them.
 
 A .po file is compiled in memory when a process first needs it, so a fresh clone speaks every language with no step
-in between. In sandbox mode a newer .po is read again on the next request. Elsewhere the .mo files that
+in between. In sandbox mode a newer .po is read again at the next request. Elsewhere the .mo files that
 `flask translations compile` writes are what counts, once there are any: a half-done .po never goes live, and a
 compiled one does without a restart.
 
@@ -32,7 +32,10 @@ from webapp.i18n.texts import Texts
 
 log = structlog.get_logger()
 
+# Outside sandbox mode; in it each request looks, for whoever saves a file loads the page at once.
 _LOOK_AGAIN_SECONDS = 1.0
+# When a file was changed, and its bytes: one that is written slowly may change twice in the same moment. None: no file.
+_State = tuple[float, int] | None
 # Without the proxy before it, which costs more than the lookup itself.
 _of_context = g._get_current_object
 _UNREADABLE = (PoFileError, ValueError, KeyError, OSError, struct.error)
@@ -41,7 +44,7 @@ _UNREADABLE = (PoFileError, ValueError, KeyError, OSError, struct.error)
 @dataclass
 class _Loaded:
     translations: Texts
-    stamp: tuple[float, float]
+    stamp: tuple[_State, _State]
     checked_at: float
 
 
@@ -81,16 +84,18 @@ class LiveDomain(Domain):
         """The catalog of the locale that Babel calls `name`, as its readers have it now."""
         key = (name, bool(current_app.config.get("SANDBOX")))
         loaded = self._loaded.get(key)
-        if loaded is None or time.monotonic() - loaded.checked_at > _LOOK_AGAIN_SECONDS:
+        patience = 0.0 if key[1] else _LOOK_AGAIN_SECONDS
+        if loaded is None or time.monotonic() - loaded.checked_at > patience:
             with self._lock:
                 loaded = self._loaded[key] = self._current(key, self._loaded.get(key))
         return loaded.translations
 
     def _current(self, key: tuple[str, bool], known: _Loaded | None) -> _Loaded:
         po, mo = po_path(key[0], self.domain[0]), mo_path(key[0], self.domain[0])
-        stamp = (_changed_at(po), _changed_at(mo))
+        stamp = (_state_of(po), _state_of(mo))
         if known is None or known.stamp != stamp:
-            use_po = stamp[0] > stamp[1] if key[1] else not stamp[1]
+            of_po, of_mo = stamp
+            use_po = of_mo is None or (key[1] and of_po is not None and of_po[0] > of_mo[0])
             known = _Loaded(self._read(po if use_po else mo, key[0], known), stamp, 0)
         known.checked_at = time.monotonic()
         return known
@@ -125,11 +130,12 @@ def register(app: Flask) -> None:
     babel.domain_instance = messages
 
 
-def _changed_at(path: Path) -> float:
+def _state_of(path: Path) -> _State:
     try:
-        return path.stat().st_mtime
+        found = path.stat()
     except OSError:
-        return 0.0
+        return None
+    return found.st_mtime, found.st_size
 
 
 def _tell(path: Path, faults: list[Fault]) -> None:
