@@ -44,12 +44,12 @@ def create_app(settings: "Settings | None" = None) -> "Application":
     csrf.init_app(app)
     htmx.init_app(app)
     limiter.init_app(app)
+    for part in PARTS:
+        part.register(app)
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    for part in PARTS:
-        part.register(app)
     return app
 
 

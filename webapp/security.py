@@ -29,7 +29,7 @@ _UNLOGGED = {"healthz", "readyz", "metrics", "static"}
 def register(app: Application) -> None:
     """Put headers on every answer, a number on every request, and one line in the log for each."""
     settings: Settings = app.config["SETTINGS"]
-    headers = _fixed_headers(settings)
+    headers = fixed_headers(settings)
     request_started.connect(_begin, app)
     app.after_every_request(_finish)
 
@@ -82,7 +82,8 @@ def sandbox_origins(settings: Settings) -> list[str]:
     return [f"{parts.scheme}://{host}{port}" for host in hosts]
 
 
-def _fixed_headers(settings: Settings) -> dict[str, str]:
+def fixed_headers(settings: Settings) -> dict[str, str]:
+    """What every answer says that does not say otherwise."""
     headers = {
         "Content-Security-Policy": content_security_policy(settings),
         "X-Content-Type-Options": "nosniff",
@@ -106,10 +107,16 @@ def _keep_out_of_caches(response: Response) -> None:
 
 def _begin(_app: Flask, **_extra: Any) -> None:
     """Before anything else: a number of our own making, whatever the caller sends."""
-    g.request_id = secrets.token_hex(8)
     g.request_began = time.perf_counter()
+    g.request_id = new_request_id()
+
+
+def new_request_id() -> str:
+    """A number of our own making, which each line of this thread's log bears until the context is cleared."""
+    request_id = secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
 
 
 def _finish(response: Response) -> Response:
@@ -120,15 +127,19 @@ def _finish(response: Response) -> Response:
         response.headers.setdefault("Retry-After", "60")
     quiet_tick = request.endpoint == "credits.balance" and response.status_code == 204  # each open tab, each second
     if request.endpoint not in _UNLOGGED and not quiet_tick:
-        log.info(
-            "request",
+        log_request(
             method=request.method,
             path=path_without_secrets(),
             status=response.status_code,
-            ms=round((time.perf_counter() - g.get("request_began", time.perf_counter())) * 1000, 1),
+            seconds=time.perf_counter() - g.get("request_began", time.perf_counter()),
             user=getattr(g.get("_login_user"), "id", None),
         )
     return response
+
+
+def log_request(*, method: str, path: str, status: int, seconds: float, user: int | None = None) -> None:
+    """The one line that each request leaves; `path` is fit for a log."""
+    log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1), user=user)
 
 
 def path_without_secrets() -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.api.conftest import Caller, assert_problem
 from tests.conftest import TestServers
 from webapp.api import endpoint, spends
+from webapp.api.front import PlainSpends
 from webapp.database import ATTEMPTS
 
 
@@ -136,10 +137,11 @@ def test_who_is_killed_between_the_commit_and_the_answer_is_answered_alike_when_
     class Killed(BaseException):
         """The process ends here."""
 
-    def die(_reply: Any) -> None:
+    def die(*_: Any) -> None:
         raise Killed
 
     monkeypatch.setattr(endpoint, "_response", die)
+    monkeypatch.setattr(PlainSpends, "_answer", die)
     with pytest.raises(Killed):
         caller.post(path, body, key="k")
     monkeypatch.undo()

@@ -23,6 +23,7 @@ from webapp.api import (
 )
 from webapp.api.docs_page import show_docs
 from webapp.api.endpoint import add_to
+from webapp.api.front import PlainSpends
 from webapp.api.identifiers import AccountIds
 from webapp.api.kept import KeptByProcess
 from webapp.api.openapi import PREFIX, describe
@@ -63,6 +64,8 @@ def register(app: Flask) -> None:
     with app.app_context():
         app.extensions["api_account_ids"] = AccountIds(db.engine)
         prepare_engines(app)
+    spend = next(one for one in ENDPOINTS if one.work is spends.create_spend)
+    app.wsgi_app = PlainSpends(app, one=spend, path=PREFIX + spend.path)  # type: ignore[method-assign]
     if isinstance(app, APIFlask):
         app.add_url_rule("/api/docs", "api_docs", show_docs)
         settings = app.config["SETTINGS"]

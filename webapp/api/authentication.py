@@ -20,7 +20,7 @@ def authenticate(connection: Connection) -> KnownKey:
     Only the Authorization header counts, never a cookie. Raises 401 for a key that is missing, unknown, expired,
     revoked or of the sandbox outside of it, and 403 for one that may not be used from the caller's address.
     """
-    secret = _secret()
+    secret = _secret_in(request.headers.get("Authorization", ""))
     if secret is None:
         raise _unauthorized(_("Send an API key: Authorization: Bearer tsk_…"), error=None)
     if len(secret) > LONGEST_SECRET or not secret.isascii():
@@ -31,29 +31,29 @@ def authenticate(connection: Connection) -> KnownKey:
     moment = clock.now()
     if key is None or not key.works_at(moment):
         raise _unauthorized(_("The API key is not valid."))
-    if not key.works_from(_address()):
+    if not key.works_from(_address(request.remote_addr)):
         raise Problem(403, "address_not_allowed", _("This API key may not be used from your address."))
     note_use(connection, key=key, moment=moment)
     kept().keys.put(hash_secret(secret), key)
     return key
 
 
-def kept_key() -> KnownKey | None:
-    """The key of the request as this process read it lately, if that would do; None: ask `authenticate`.
+def kept_key(*, authorization: str, address: str | None) -> KnownKey | None:
+    """The key in that header as this process read it lately, if that would do; None: ask `authenticate`.
 
     To be relied on only where the statement that writes has `key.unchanged` as a condition.
     """
-    secret = _secret()
+    secret = _secret_in(authorization)
     key = None if secret is None or len(secret) > LONGEST_SECRET else kept().keys.get(hash_secret(secret))
     moment = clock.now()
-    if key is None or not (key.works_at(moment) and key.works_from(_address()) and key.is_noted_at(moment)):
+    if key is None or not (key.works_at(moment) and key.is_noted_at(moment)):
         return None
-    return key
+    return key if not key.ip_ranges or key.works_from(_address(address)) else None
 
 
-def _secret() -> str | None:
-    """What the request has for a secret, whatever it is worth."""
-    scheme, _space, secret = request.headers.get("Authorization", "").strip().partition(" ")
+def _secret_in(authorization: str) -> str | None:
+    """What the header has for a secret, whatever it is worth."""
+    scheme, _space, secret = authorization.strip().partition(" ")
     return (secret.strip() or None) if scheme.lower() == "bearer" else None
 
 
@@ -70,9 +70,9 @@ def _unauthorized(detail: str, *, error: str | None = "invalid_token") -> Proble
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
 
 
-def _address() -> IPv4Address | IPv6Address | None:
+def _address(given: str | None) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(request.remote_addr or "")
+        address = ip_address(given or "")
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

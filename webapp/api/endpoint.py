@@ -162,7 +162,8 @@ def add_to(blueprint: Blueprint, one: Endpoint) -> None:
 
 def _serve(one: Endpoint, path: dict[str, str], limits: dict[str, str]) -> Response:
     """The answer; `limits` learns of the key's rate limit on the way, for whatever is answered in the end."""
-    key = kept_key() if one.keeps else None
+    authorization = request.headers.get("Authorization", "")
+    key = kept_key(authorization=authorization, address=request.remote_addr) if one.keeps else None
     if key is None:
         return _answer(one, path, limits, key=attempt(_authenticated))
     try:
@@ -180,12 +181,12 @@ def _answer(
     key: KnownKey,
     relied_on: ledger.Condition | None = None,
 ) -> Response:
-    limits.update(rate_limit().take(key=key))
+    limits.update(counted(request.environ, "key", lambda: rate_limit().take(key=key)))
     require_scope(key, scopes=one.scopes)
     call: Call[Any] = Call(
         key=key,
         relied_on=relied_on,
-        idempotency_key=_idempotency_key() if one.is_write else "",
+        idempotency_key=idempotency_key_in(request.headers.get("Idempotency-Key", "")) if one.is_write else "",
         query=read_query(one.query),
         body=_body(one),
     )
@@ -193,6 +194,8 @@ def _answer(
     _count(call, path, limits)
 
     def work() -> Reply:
+        if error := request.environ.pop(_FAILED, None):
+            raise error
         with one.unit() as session:
             return one.work(session, call, **path)
 
@@ -219,7 +222,25 @@ def _count(call: Call[Any], path: dict[str, str], limits: dict[str, str]) -> Non
         return
     account = _account_of(call, path)
     if EXTERNAL_ID.fullmatch(account):
-        limits.update(tighter(limits, rate_limit().take_of_account(account)))
+        of_account = counted(request.environ, "account", lambda: rate_limit().take_of_account(account))
+        limits.update(tighter(limits, of_account))
+
+
+_FAILED = "tallystick.failed"
+
+
+def hand_over(environ: dict[str, Any], error: Exception) -> None:
+    """The first attempt to answer this request was made in front of Flask (front.py), and met `error`."""
+    environ[_FAILED] = error
+
+
+def counted(environ: dict[str, Any], whose: str, take: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """The headers that `take` returned for this request: it is counted once, in front of Flask or here."""
+    name = f"tallystick.counted.{whose}"
+    if name not in environ:
+        environ[name] = take()
+    found: dict[str, str] = environ[name]
+    return found
 
 
 def _account_of(call: Call[Any], path: dict[str, str]) -> str:
@@ -258,9 +279,9 @@ def _let_caller_keep(response: Response, reply: Reply) -> None:
     response.make_conditional(request)
 
 
-def _idempotency_key() -> str:
-    """The header, as UTF-8 where it is that. Raises 400 when it is missing, too long or not printable."""
-    given = request.headers.get("Idempotency-Key", "").strip()
+def idempotency_key_in(header: str) -> str:
+    """What the header says, as UTF-8 where it is that. Raises 400 when it is empty, too long or not printable."""
+    given = header.strip()
     with suppress(UnicodeError):  # else it is Latin-1, or text already
         given = given.encode("latin-1").decode("utf-8")
     if not given:
