@@ -13,7 +13,7 @@ from tests.credits.member import Member
 from tests.people.browser import Browser
 from webapp.admin import translations
 from webapp.database import unit_of_work
-from webapp.i18n import accepting, catalogs, files
+from webapp.i18n import catalogs, files, reading
 
 PAGE = "/admin/translations"
 GERMAN = b'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n"Language: de\\n"\n\n'
@@ -90,7 +90,7 @@ def test_other_files_are_not_there(translator: Member, path: str) -> None:
 def test_no_file_and_far_too_large_a_file_are_said(translator: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     assert translator.post(f"{PAGE}/de/messages", form=PAGE).status_code == 303
     assert "Choose a .po file first." in translator.get(PAGE).text
-    monkeypatch.setattr(accepting, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(reading, "MOST_BYTES", 100_000)
     monkeypatch.setattr(translations, "MOST_BYTES", 100_000)
     assert hand_in(translator, b"#\n" * 60_000).status_code == 422
     assert hand_in(translator, b"#\n" * 100_000).status_code == 413

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from webapp.i18n import compiling, files
-from webapp.i18n.accepting import MOST_BYTES, CatalogRefused, take_catalog
+from webapp.i18n.accepting import CatalogRefused, take_catalog
 from webapp.i18n.checking import read_locale
+from webapp.i18n.reading import MOST_BYTES
 
 HEADER = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n"Language: de\\n"\n\n'
 TEXTS = """
@@ -62,8 +63,18 @@ def test_a_compiled_file_follows_where_there_is_one() -> None:
     assert b"Moin" in files.mo_path("de", "messages").read_bytes()
 
 
+def test_what_is_handed_in_mends_a_file_that_is_none() -> None:
+    files.po_path("de", "messages").write_bytes(b'msgid "unfinished\n')
+    take_catalog("de", "messages", (HEADER + 'msgid "Hello %(name)s"\nmsgstr "Moin %(name)s"\n').encode())
+    assert translation("Hello %(name)s") == "Moin %(name)s"
+
+
 def text(source: str, translated: str) -> bytes:
     return (HEADER + f'msgid "{source}"\nmsgstr "{translated}"\n').encode()
+
+
+def plurals(rule: str) -> bytes:
+    return HEADER.replace('"Language', f'"Plural-Forms: {rule};\\n"\n"Language').encode()
 
 
 HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
@@ -93,16 +104,40 @@ HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
         "plural",
     ),
     "no plural where there is one": (text("%(num)s day", "%(num)s Tag"), 5, "plural"),
-    "another charset": (HEADER.replace("utf-8", "iso-8859-1").encode(), None, "charset=iso-8859-1"),
+    "another charset": (HEADER.replace("utf-8", "iso-8859-1").encode(), 1, "charset=iso-8859-1"),
     "bytes of another charset": ((HEADER + 'msgid "x"\nmsgstr "Ä"\n').encode("latin-1"), 6, "not UTF-8"),
-    "another locale": (HEADER.replace(": de", ": fr").encode(), None, "Language: fr"),
-    "no locale": (b'msgid "a"\nmsgstr "b"\n', None, "Language: missing"),
-    "a path for a locale": (HEADER.replace(": de", ": ../../etc").encode(), None, "no catalog"),
+    "another locale": (HEADER.replace(": de", ": fr").encode(), 1, "Language: fr"),
+    "no locale": (b'msgid "a"\nmsgstr "b"\n', 1, "Language: missing"),
+    "a path for a locale": (HEADER.replace(": de", ": ../../etc").encode(), 1, "no catalog"),
+    "a name in a percent sign": (text("Hello %(name)s", "Hallo %(name)s, 100%(secret)%"), 5, "placeholders"),
+    "a number where a name comes": (text("Hello %(name)s", "Hallo %(name)d"), 5, "placeholders"),
+    "a placeholder behind two signs": (text("Hello %(name)s", "Hallo %%(name)s"), 5, "placeholders"),
+    "tags closed before they are open": (text("a <b>word</b>", "ein </b>Wort<b>"), 5, "tags"),
+    "a character that ends a text": (text("a <b>word</b>", "ein <b>Wo\x00rt</b>"), 5, "unseen"),
+    "a text twice": (text("Hello %(name)s", "Hallo %(name)s") + b'\n' + text("Hello %(name)s", "%(secret)s")
+                     .split(b"\n\n", 1)[1], 8, "duplicate"),
+    "a second header": (text("a", "b") + HEADER.replace("utf-8", "utf-7").encode(), 7, "header"),
+    "a header in a context": (HEADER.replace("msgid", 'msgctxt "x"\nmsgid', 1).encode(), 2, "header"),
+    "a charset that nobody knows": (HEADER.replace("utf-8", "klingon").encode(), 1, "charset=klingon"),
+    "a charset that unpacks": (HEADER.replace("utf-8", "zlib").encode(), 1, "charset=zlib"),
+    "a thousand million plural forms": (plurals("nplurals=1000000000; plural=0"), 1, "Plural-Forms"),
+    "no plural form": (plurals("nplurals=0; plural=0"), 1, "Plural-Forms"),
+    "a division by nothing": (plurals("nplurals=2; plural=n/0"), 1, "Plural-Forms"),
+    "a division by nothing, some day": (plurals("nplurals=2; plural=(n%(n-5000) > 1)"), 1, "Plural-Forms"),
+    "code for a rule of plurals": (plurals("nplurals=2; plural=__import__('os')"), 1, "no catalog"),
+    "more forms than the language has": (
+        plurals("nplurals=3; plural=0") + b'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\n'
+        b'msgstr[0] "a"\nmsgstr[1] "b"\nmsgstr[2] "c"\n', 6, "plural",
+    ),
+    "a form with no number": (
+        (HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\nmsgstr[x] "a"\n').encode(), 7, "no catalog",
+    ),
+    "a quote before anything": (b'"lost"\n' + HEADER.encode(), 1, "no catalog"),
     "a huge file": (HEADER.encode() + b"# x\n" * (MOST_BYTES // 4), None, "at most"),
     "a huge text": (text("a <b>word</b>", "<b>" + "x" * 20_000 + "</b>"), 5, "characters"),
     "a quote left open": ((HEADER + 'msgid "a\n').encode(), 5, "no catalog"),
     "no catalog at all": (b"PK\x03\x04" + bytes(range(1, 100)), 1, "no"),
-    "nothing": (b"", None, "Language: missing"),
+    "nothing": (b"", 1, "Language: missing"),
 }  # fmt: skip
 
 

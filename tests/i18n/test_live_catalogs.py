@@ -1,6 +1,7 @@
 """Files that change while the site runs: sound ones show at once, broken ones never do."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from flask import Flask, render_template_string
 from flask_babel import gettext, ngettext
 from structlog.testing import capture_logs
 
-from webapp.i18n import catalogs, compiling, files, updating
+from webapp.i18n import catalogs, compiling, files, reading, updating
 from webapp.i18n.checking import read_locale
 from webapp.i18n.locale import use_locale
 
@@ -72,6 +73,14 @@ BROKEN = {
     "the syntax": SOUND + 'msgid "unfinished\n',
     "the charset": (HEADER + SOUND).encode("utf-16"),
     "bytes": b"\x00\xff" * 500,
+    "the name of a charset": (HEADER.replace("utf-8", "klingon") + SOUND).encode(),
+    "a charset of old": (HEADER.replace("utf-8", "iso-8859-1") + SOUND.replace("ü", "\u2603")).encode(),
+    "another language's header": (HEADER.replace('"Content', '"Language: fr\\n"\n"Content') + SOUND).encode(),
+    "a rule that divides by nothing": (HEADER.replace("(n != 1)", "n/0") + SOUND).encode(),
+    "a rule that is code": (HEADER.replace("(n != 1)", "__import__") + SOUND).encode(),
+    "a text twice": SOUND + '\nmsgid "Bye"\nmsgstr "Ade"\n',
+    "a plural of its own making": SOUND + '\nmsgid "one"\nmsgid_plural "<i>"\nmsgstr[0] "<i>"\nmsgstr[1] "<i>"\n',
+    "a huge file": (HEADER + SOUND).encode() + b"# x\n" * (reading.MOST_BYTES // 4),
 }
 
 
@@ -96,7 +105,7 @@ def test_a_process_that_starts_with_a_broken_file_speaks_what_is_sound(
     save(body)
     with in_german():
         page = render_template_string("{% trans name='Ada' %}Hello {{ name }}{% endtrans %} {{ _('Bye') }}")
-    assert page in {"Hello Ada Tschüss", "Hallo Ada Bye", "Hello Ada Bye"}
+    assert page in {"Hello Ada Tschüss", "Hallo Ada Bye", "Hello Ada Bye", "Hallo Ada Tschüss"}
 
 
 def test_a_refused_file_is_told_once_with_its_line(folder: Path, in_german: Speak) -> None:
@@ -156,6 +165,29 @@ def test_in_production_half_a_compiled_file_is_refused(app: Flask, folder: Path,
         os.utime(mo, (time.time() + 99, time.time() + 99))
         with in_german():
             assert gettext("Bye") == "Tschüss"
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
+def test_compile_leaves_what_was_compiled_and_names_a_line(app: Flask, folder: Path, body: str | bytes) -> None:
+    save(SOUND)
+    before = compiling.compile_locale("de", "messages").read_bytes()
+    save(body)
+    for command in ("check", "compile"):
+        result = app.test_cli_runner().invoke(args=["translations", command])
+        assert result.exit_code == 1
+        assert re.search(r"de/LC_MESSAGES/messages\.po:\d+: ", result.output), result.output
+        assert isinstance(result.exception, SystemExit)
+    assert files.mo_path("de", "messages").read_bytes() == before
+
+
+def test_compile_holds_a_plural_to_the_templates(app: Flask, folder: Path) -> None:
+    """A text is found by its singular: what the file says of the plural is its own word."""
+    one, forms = 'msgid "%(num)s day"\nmsgid_plural "%(num)s {}"\n', 'msgstr[0] "{}"\nmsgstr[1] "{}"\n'
+    (folder / "messages.pot").write_text(HEADER + one.format("days") + forms.format("", ""), encoding="utf-8")
+    save(one.format("days of %(amount)s") + forms.format("ein Tag", "%(num)s Tage zu %(amount)s"))
+    result = app.test_cli_runner().invoke(args=["translations", "compile"])
+    assert result.exit_code == 1
+    assert "messages.po:5: plural forms" in result.output
 
 
 def test_compile_refuses_what_is_broken_and_names_the_line(app: Flask, folder: Path) -> None:

@@ -15,10 +15,11 @@ from flask_login import current_user
 from webapp.admin.fault_words import say
 from webapp.database import unit_of_work
 from webapp.i18n import checking, extraction, files, pseudo, updating
-from webapp.i18n.accepting import MOST_BYTES, CatalogRefused, Taken, take_catalog
+from webapp.i18n.accepting import CatalogRefused, Taken, take_catalog
 from webapp.i18n.faults import Fault
 from webapp.i18n.formats import credits_number
 from webapp.i18n.locale import babel_name, language_name, tags
+from webapp.i18n.reading import MOST_BYTES
 from webapp.people.roles import require_role
 
 log = structlog.get_logger()

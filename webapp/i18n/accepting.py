@@ -1,23 +1,18 @@
 """Taking a .po that somebody hands in: all of it is checked first, and a faulty one changes nothing."""
 
-import re
 from dataclasses import dataclass
-from io import BytesIO
-from typing import IO, cast
 
 from babel.messages.catalog import Catalog
-from babel.messages.pofile import PoFileError, read_po
 
-from webapp.i18n.checking import read_template
+from webapp.i18n.checking import read_locale, read_template
 from webapp.i18n.compiling import compile_locale
 from webapp.i18n.faults import Fault, faults_of, forms_of, source_of, translated
 from webapp.i18n.files import mo_path, po_path
+from webapp.i18n.reading import NoCatalog, other_language, parse_catalog
 from webapp.i18n.updating import write_catalog
 
-MOST_BYTES = 2 * 1024 * 1024
 MOST_TEXTS = 20_000
 LONGEST_TEXT = 10_000
-_CHARSET = re.compile(r"charset=([\w-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,41 +74,23 @@ def take_catalog(name: str, domain: str, data: bytes) -> Taken:
 def _read_known(name: str, domain: str) -> Catalog | None:
     if not po_path(name, domain).exists():
         return None
-    with po_path(name, domain).open("rb") as file:
-        return read_po(file, domain=domain, locale=name)
+    try:
+        return read_locale(name, domain)
+    except NoCatalog:  # what is handed in may well mend it
+        return None
 
 
 def _read_handed_in(name: str, domain: str, data: bytes) -> Catalog:
     """`data` as a catalog of that locale, its translations not looked at yet. Raises CatalogRefused."""
-    if len(data) > MOST_BYTES:
-        raise CatalogRefused([Fault(kind="bytes", found=f"{len(data):,}", most=f"{MOST_BYTES:,}")])
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise CatalogRefused([Fault(kind="utf8", line=line)]) from None
-    try:
-        catalog = read_po(cast(IO[bytes], BytesIO(text.encode())), domain=domain, abort_invalid=True)
-    except PoFileError as error:
-        why = re.sub(r" on \d+$", "", str(error))
-        raise CatalogRefused([Fault(kind="syntax", found=why, line=error.lineno + 1)]) from None
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError) as error:
-        raise CatalogRefused([Fault(kind="syntax", found=str(error))]) from None
-    faults = [*_faults_of_header(catalog, text, name), *_faults_of_size(catalog)]
-    if faults:
+        catalog = parse_catalog(data, domain=domain)
+        if (catalog.locale_identifier or "").replace("-", "_") != name:
+            raise other_language(catalog, name)
+    except NoCatalog as error:
+        raise CatalogRefused([error.fault]) from None
+    if faults := _faults_of_size(catalog):
         raise CatalogRefused(faults)
     return catalog
-
-
-def _faults_of_header(catalog: Catalog, text: str, name: str) -> list[Fault]:
-    found = []
-    charset = _CHARSET.search(text)
-    if charset and charset[1].lower().replace("-", "") != "utf8":
-        found.append(Fault(kind="charset", found=charset[1]))
-    locale = catalog.locale_identifier
-    if not locale or locale.replace("-", "_") != name:
-        found.append(Fault(kind="language", found=locale or "", wanted=name))
-    return found
 
 
 def _faults_of_size(catalog: Catalog) -> list[Fault]:

@@ -20,7 +20,6 @@ from typing import IO, cast
 import structlog
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
-from babel.messages.pofile import PoFileError, read_po
 from flask import Flask, current_app, g, has_request_context
 from flask_babel import Domain, get_locale
 
@@ -28,6 +27,7 @@ from webapp.extensions import babel
 from webapp.i18n import pseudo
 from webapp.i18n.faults import Fault, faults_of, faults_of_message
 from webapp.i18n.files import mo_path, po_path
+from webapp.i18n.reading import NoCatalog, check_plural_rule, read_catalog
 from webapp.i18n.texts import Texts
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 _State = tuple[float, int] | None
 # Without the proxy before it, which costs more than the lookup itself.
 _of_context = g._get_current_object
-_UNREADABLE = (PoFileError, ValueError, KeyError, OSError, struct.error)
+_UNREADABLE = (ValueError, LookupError, OSError, struct.error)
 
 
 @dataclass
@@ -106,8 +106,11 @@ class LiveDomain(Domain):
             return Texts()
         formatted = self.domain[0] == "messages"
         try:
-            catalog = _read_catalog(path, locale)
+            catalog = _read_catalog(path, self.domain[0], locale)
             faults = [fault for fault in faults_of(catalog, formatted=formatted) if fault.breaks]
+        except NoCatalog as error:
+            _tell(path, [error.fault])
+            return known.translations if known else Texts()
         except _UNREADABLE as error:
             log.error("catalog_refused", path=str(path), error=f"{type(error).__name__}: {error}")
             return known.translations if known else Texts()
@@ -143,11 +146,13 @@ def _tell(path: Path, faults: list[Fault]) -> None:
         log.error("catalog_refused", path=str(path), line=fault.line, error=str(fault))
 
 
-def _read_catalog(path: Path, locale: str) -> Catalog:
+def _read_catalog(path: Path, domain: str, locale: str) -> Catalog:
+    if path.suffix != ".mo":
+        return read_catalog(path, domain=domain, locale=locale)
     with path.open("rb") as file:
-        if path.suffix == ".mo":
-            return _with_contexts(read_mo(cast(IO[bytes], file)))
-        return read_po(cast(IO[bytes], file), locale=locale, abort_invalid=True)
+        catalog = _with_contexts(read_mo(cast(IO[bytes], file)))
+    check_plural_rule(catalog)
+    return catalog
 
 
 def _with_contexts(catalog: Catalog) -> Catalog:

@@ -5,10 +5,11 @@ import subprocess
 from dataclasses import dataclass
 
 from babel.messages.catalog import Catalog
-from babel.messages.pofile import PoFileError, read_po
+from babel.messages.pofile import read_po
 
-from webapp.i18n.faults import Fault, faults_of, forms_of
+from webapp.i18n.faults import Fault, faults_of, forms_of, source_of
 from webapp.i18n.files import po_path, pot_path, shown
+from webapp.i18n.reading import NoCatalog, read_catalog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,8 @@ class Coverage:
 
 
 def read_locale(name: str, domain: str) -> Catalog:
-    """The .po as it stands. Raises PoFileError, UnicodeDecodeError or ValueError for what is none."""
-    with po_path(name, domain).open("rb") as file:
-        return read_po(file, locale=name, domain=domain, abort_invalid=True)
+    """The .po as it stands. Raises NoCatalog for what is none."""
+    return read_catalog(po_path(name, domain), domain=domain, locale=name)
 
 
 def coverage(name: str, domain: str) -> Coverage:
@@ -54,17 +54,28 @@ def faults_of_file(name: str, domain: str) -> list[Fault]:
     """Every fault of the .po, or that it is none."""
     try:
         catalog = read_locale(name, domain)
-    except PoFileError as error:
-        return [Fault(kind="syntax", found=str(error), line=error.lineno + 1)]
-    except ValueError as error:
-        return [Fault(kind="syntax", found=str(error))]
-    return faults_of(catalog, formatted=domain == "messages")
+    except NoCatalog as error:
+        return [error.fault]
+    return [*_faults_of_sources(catalog, domain), *faults_of(catalog, formatted=domain == "messages")]
+
+
+def _faults_of_sources(catalog: Catalog, domain: str) -> list[Fault]:
+    """A text that is found by its singular and claims another plural than ours."""
+    if not pot_path(domain).exists():
+        return []
+    template = read_template(domain)
+    ours = ((message, template.get(message.id, message.context)) for message in catalog if message.id)
+    return [
+        Fault(kind="plurals", source=source_of(message), line=message.lineno)
+        for message, known in ours
+        if known is not None and known.id != message.id
+    ]
 
 
 def problems(name: str, domain: str) -> list[str]:
     """One line for each translation that would break a page or say something else than its source: FILE:LINE: what."""
     path = shown(po_path(name, domain))
-    found = [f"{path}:{fault.line}: {fault}" for fault in faults_of_file(name, domain)]
+    found = [f"{path}:{fault.line or 1}: {fault}" for fault in faults_of_file(name, domain)]
     return found + _msgfmt(name, domain)
 
 

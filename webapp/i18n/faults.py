@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from babel.messages.catalog import Catalog, Message
 
-_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?([sd%])")
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\)([sd])|([sd%]))")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+_TAG_NAME = re.compile(r"</?(\w+)")
+_ALONE = {"br", "wbr", "hr", "img", "input"}
 # No key of a keyboard writes these; what is not seen can turn the rest of a line around or end a file.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _SPELT_IN_PLURALS = {"num", "number", "amount", "credits", "count"}
@@ -79,7 +81,7 @@ def faults_of_message(message: Message, catalog: Catalog, formatted: bool) -> li
         found.append(fault("plurals"))
     for form in filter(None, forms):
         if formatted and not _placeholders_fit(message, form):
-            found.append(fault("placeholders", sorted(_names(form))))
+            found.append(fault("placeholders", _shown_placeholders(form)))
         if formatted and not _tags_fit(message, form):
             found.append(fault("tags", _TAG.findall(form)))
         if formatted and _quote_is_new(message, form):
@@ -93,10 +95,17 @@ def faults_of_message(message: Message, catalog: Catalog, formatted: bool) -> li
 
 def _placeholders_fit(message: Message, form: str) -> bool:
     """Each named one of the source, and no other; a plural form may leave out the number that it spells."""
-    wanted = {name for source in _ids(message) for name in _names(source)}
+    singular, plural = _ids(message)[0], _ids(message)[-1]
+    wanted = _names(singular) | _names(plural)
     has = _names(form)
     spelt = _SPELT_IN_PLURALS if isinstance(message.id, tuple) else set()
-    return has <= wanted and wanted - has <= spelt and (not _lone_percent(form) or _lone_percent(source_of(message)))
+    if not _names(plural) - _names(singular) <= spelt:  # only the singular is what texts are found by
+        return False
+    if not has <= wanted or not wanted - has <= spelt or not _kinds(form) <= _kinds(singular) | _kinds(plural):
+        return False
+    if _unnamed(form) not in (_unnamed(singular), _unnamed(plural)):
+        return False
+    return not _lone_percent(form) or _lone_percent(source_of(message))
 
 
 def _lone_percent(form: str) -> bool:
@@ -104,14 +113,43 @@ def _lone_percent(form: str) -> bool:
 
 
 def _names(form: str) -> set[str]:
-    return {name or kind for name, kind in _PLACEHOLDER.findall(form) if kind != "%"}
+    return {name for name, _kind, _alone in _PLACEHOLDER.findall(form) if name}
+
+
+def _kinds(form: str) -> set[tuple[str, str]]:
+    """(name, how it is written): what is a number in the source may be written as text, not the other way round."""
+    found = {(name, kind) for name, kind, _alone in _PLACEHOLDER.findall(form) if name}
+    return found | {(name, "s") for name, _kind in found}
+
+
+def _unnamed(form: str) -> Counter[str]:
+    return Counter(alone for _name, _kind, alone in _PLACEHOLDER.findall(form) if alone in ("s", "d"))
+
+
+def _shown_placeholders(form: str) -> list[str]:
+    return sorted({name or alone for name, _kind, alone in _PLACEHOLDER.findall(form) if alone != "%"})
 
 
 def _tags_fit(message: Message, form: str) -> bool:
-    """The very tags of the source, and no other `<`: a translation is put into pages as markup."""
-    if Counter(_TAG.findall(form)) not in [Counter(_TAG.findall(source)) for source in _ids(message)]:
+    """The very tags of the source, closed in order, and no other `<`: a translation is put into pages as markup."""
+    tags, sources = _TAG.findall(form), [_TAG.findall(source) for source in _ids(message)]
+    if Counter(tags) != Counter(sources[0]) or Counter(sources[0]) != Counter(sources[-1]):
+        return False
+    if _closed_in_order(sources[0]) and not _closed_in_order(tags):
         return False
     return "<" not in _TAG.sub("", form) or "<" in _TAG.sub("", source_of(message))
+
+
+def _closed_in_order(tags: list[str]) -> bool:
+    open_tags: list[str] = []
+    for tag in tags:
+        name = str(_TAG_NAME.findall(tag)[0]).lower()
+        if tag.startswith("</"):
+            if not open_tags or open_tags.pop() != name:
+                return False
+        elif name not in _ALONE and not tag.endswith("/>"):
+            open_tags.append(name)
+    return not open_tags
 
 
 def _quote_is_new(message: Message, form: str) -> bool:
