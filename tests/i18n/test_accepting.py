@@ -90,7 +90,10 @@ HOSTILE: dict[str, tuple[bytes, int | None, str]] = {
     "a line turned around": (text("a <b>word</b>", "<b>\u202etroW</b>"), 5, "unseen"),
     "a plural form too many": (
         (HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\nmsgstr[0] "a"\nmsgstr[1] "b"\nmsgstr[2] "c"\n')
-        .encode(), 5, "no catalog",
+        .encode(), 5, "plural",
+    ),
+    "a plural form too few": (
+        (HEADER + 'msgid "%(num)s day"\nmsgid_plural "%(num)s days"\nmsgstr[0] "a"\n').encode(), 5, "plural",
     ),
     "a plural of its own making": (
         (

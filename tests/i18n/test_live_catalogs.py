@@ -180,6 +180,13 @@ def test_compile_leaves_what_was_compiled_and_names_a_line(app: Flask, folder: P
     assert files.mo_path("de", "messages").read_bytes() == before
 
 
+def test_compile_holds_a_file_to_the_plural_forms_of_its_language(app: Flask, folder: Path) -> None:
+    save((HEADER.replace("nplurals=2", "nplurals=3") + SOUND).encode())
+    result = app.test_cli_runner().invoke(args=["translations", "compile"])
+    assert result.exit_code == 1
+    assert "messages.po:1: plural forms" in result.output
+
+
 def test_compile_holds_a_plural_to_the_templates(app: Flask, folder: Path) -> None:
     """A text is found by its singular: what the file says of the plural is its own word."""
     one, forms = 'msgid "%(num)s day"\nmsgid_plural "%(num)s {}"\n', 'msgstr[0] "{}"\nmsgstr[1] "{}"\n'

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 from babel.messages.catalog import Catalog
+from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
 
 from webapp.i18n.faults import Fault, faults_of, forms_of, source_of
@@ -56,6 +57,8 @@ def faults_of_file(name: str, domain: str) -> list[Fault]:
         catalog = read_locale(name, domain)
     except NoCatalog as error:
         return [error.fault]
+    if catalog.num_plurals != get_plural(name).num_plurals:
+        return [Fault(kind="plurals", line=1)]
     return [*_faults_of_sources(catalog, domain), *faults_of(catalog, formatted=domain == "messages")]
 
 

@@ -88,6 +88,8 @@ class _Parser(PoFileParser):
         elif source:
             if self.catalog.get(source, context) is not None:
                 self._invalid_pofile("", at, "duplicate message definition")
+            if len(self.messages) > 1 and len(self.translations) != self.catalog.num_plurals:
+                raise NoCatalog(Fault(kind="plurals", source=source, line=at + 1))
             super()._add_message()
         else:
             if self._had_header or context is not None or self.counter:
