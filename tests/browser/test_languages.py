@@ -1,7 +1,6 @@
 """Every page in every language that is shipped: in that language, and no wider than a small telephone."""
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import pytest
 from playwright.sync_api import Browser
@@ -23,7 +22,9 @@ def tab(browser: Browser, stage: Stage) -> Iterator[Tab]:
     size = {"width": 320, "height": 640}
     context = browser.new_context(base_url=stage.base_url, viewport=size, java_script_enabled=False)
     context.set_default_timeout(20_000)
-    yield context.new_page()
+    tab = context.new_page()
+    tab.goto(stage.path(PAGES[0].path))
+    yield tab
     context.close()
 
 
@@ -42,23 +43,21 @@ def test_no_language_was_forgotten(stage: Stage) -> None:
 
 
 def troubles(stage: Stage, tab: Tab, tag: str, pages: list[Page]) -> dict[str, list[str]]:
-    """What is wrong with each of the pages, those of the same person one after the other."""
+    """What is wrong with each of the pages."""
     stage.speak(tag)
-    tab.set_extra_http_headers({"Accept-Language": tag})
-    found = {}
-    for who, theirs in groupby(sorted(pages, key=lambda page: page.who), lambda page: page.who):
-        tab.context.clear_cookies()
-        tab.context.add_cookies(stage.cookies_of(who))
-        for page in theirs:
-            if page.do is None and (wrong := trouble_of(stage, tab, page, tag)):
-                found[page.name] = wrong
-    return found
+    return {
+        page.name: wrong for page in pages if page.do is None and (wrong := trouble_of(stage, tab, page, tag)) != []
+    }
 
 
 def trouble_of(stage: Stage, tab: Tab, page: Page, tag: str) -> list[str]:
-    answer = tab.goto(stage.path(page.path))
-    assert answer is not None
+    """The answer is put into the tab, all but what would ask for it again: to go there costs four times as much."""
+    client = stage.app.test_client()
+    if page.who:
+        client.set_cookie("tallystick", stage.cookies[page.who])
+    answer = client.get(stage.path(page.path), headers={"Accept-Language": tag}, follow_redirects=True)
+    tab.set_content(answer.text.replace('http-equiv="refresh"', ""))
     spoken = tab.locator("html").get_attribute("lang")
     return [*overflow_of(tab), *([f"speaks {spoken}"] if spoken != tag else [])] + (
-        [f"answered {answer.status}"] if answer.status != page.status else []
+        [f"answered {answer.status_code}"] if answer.status_code != page.status else []
     )
