@@ -2,7 +2,7 @@
 
 import pytest
 from flask import Flask, current_app, render_template_string
-from flask_babel import lazy_gettext, refresh
+from flask_babel import gettext, lazy_gettext, refresh
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -86,4 +86,4 @@ def test_what_is_kept_of_texts_has_an_end(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_outside_of_an_application_there_is_english() -> None:
     assert not current_app
-    assert messages.get_translations().gettext("Balance") == "Balance"
+    assert messages.get_translations().gettext("Balance") == gettext("Balance") == "Balance"

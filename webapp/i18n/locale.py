@@ -136,4 +136,9 @@ def language_name(tag: str) -> str:
 
 def languages() -> list[tuple[str, str, str]]:
     """(tag, own name, direction) of each configured language."""
-    return [(tag, language_name(tag), Locale.parse(babel_name(tag)).text_direction) for tag in tags()]
+    return list(_named(tags()))
+
+
+@cache
+def _named(of: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    return tuple((tag, language_name(tag), Locale.parse(babel_name(tag)).text_direction) for tag in of)

@@ -18,7 +18,8 @@ _ACCENTS = str.maketrans("aeiouyAEIOUYcnsz", "áéíóúýÁÉÍÓÚÝçñšž")
 
 def wanted() -> bool:
     """Whether this request asks for it; never outside sandbox mode."""
-    return has_request_context() and bool(current_app.config.get("SANDBOX")) and request.cookies.get(COOKIE) == "1"
+    asked = has_request_context() and request.cookies.get(COOKIE) == "1"
+    return asked and bool(current_app.config.get("SANDBOX"))
 
 
 def pseudo(text: str) -> str:
