@@ -5,28 +5,26 @@ import random
 import subprocess
 import sys
 import time
-from array import array
 from datetime import timedelta
+from math import inf
 from multiprocessing.pool import Pool
-from threading import Thread
 
 import psycopg
+from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from bench.accounts import make_accounts, settle
-from bench.clients import SPEND, sql_client
-from bench.measure import Round, round_of, run_round
+from bench.beside import BYSTANDERS, Run, application_on, beside_job, run_paced
+from bench.measure import Round, round_of
 from bench.report import ROOT, Line
 from bench.servers import Servers, environment_of
-from jobs.expire_due import CHUNK
-from jobs.pace import paced
+from jobs.expire_due import CHUNK, expire_chunk
 from webapp import ledger
 from webapp.database import sqlalchemy_url
 from webapp.ledger.batches import MOST_GRANTS, MOST_SPENDS
 
 HOUR_AGO = timedelta(hours=-1)
-BYSTANDERS = 2
 ENTRIES_EACH = 100
 
 _COPIES = """
@@ -57,52 +55,32 @@ def expiry(pool: Pool, servers: Servers, many: tuple[int, int], *, grants: int, 
         connection.execute(_BARE)
         bare = Round(grants / (time.time() - began), 0, 0)
         connection.execute("DROP TABLE bench.bare_grants, bench.bare_entries")
-    swept = sweep(servers.database_url)
-    assert len(swept) > 0
-    whole = round_of(swept, seconds=1)
-    rate = Round(grants / (sum(swept) / 1000), whole.p50_ms, whole.p99_ms)
-    quiet, beside = _bystanders(pool, servers, many, seconds=seconds, grants=grants)
+    run = sweep(application_on(servers))
+    whole = round_of(run.chunks, seconds=1)
+    rate = Round(grants / run.worked, whole.p50_ms, whole.p99_ms)
+    took = f"{run.worked:.0f} s, with its rests {run.seconds:.0f} s"
+    quiet, beside, share = _bystanders(pool, servers, many, seconds=seconds, grants=grants)
     return [
         Line(f"floor: one bare UPDATE of {grants:,} grants and INSERT of their entries, with all indexes", 1, bare),
-        Line(f"`ledger.expire_due`, {grants:,} grants, chunks of {CHUNK:,}, less rests; latencies of chunks", 1, rate,
+        Line(f"`ledger.expire_due`, {grants:,} grants, chunks of {CHUNK:,}; latencies of chunks; {took}", 1, rate,
              bare, "bare statement"),
         Line(f"`ledger.spend` on other accounts, {BYSTANDERS} clients, nobody sweeps", BYSTANDERS, quiet),
-        Line("the same beside a sweep that rests after each chunk", BYSTANDERS, beside, quiet, "line above"),
+        Line(f"the same beside a sweep, which worked {share:.0%} of the time", BYSTANDERS, beside, quiet, "line above"),
     ]  # fmt: skip
 
 
-def sweep(url: str, *, until: float | None = None) -> "array[float]":
-    """Sweeps as the job does, until nothing is due or that time has come; returns the milliseconds of each chunk.
-
-    The rests between them are not counted.
-    """
-    chunks = array("d")
-    with psycopg.connect(url, autocommit=True) as connection:
-        while until is None or time.time() < until:
-            with paced():
-                began = time.time()
-                query = "SELECT cardinality(account_ids) FROM ledger.expire_due(%s)"
-                row = connection.execute(query, [CHUNK]).fetchone()
-                taken = time.time() - began
-            if row == (0,):
-                break
-            chunks.append(taken * 1000)
-    return chunks
+def sweep(application: Flask, *, longest_seconds: float = inf) -> Run:
+    """Sweeps as the job does, until nothing is due or so much time has passed."""
+    return run_paced(application, expire_chunk, longest_seconds=longest_seconds)
 
 
 def _bystanders(
     pool: Pool, servers: Servers, many: tuple[int, int], *, seconds: float, grants: int
-) -> tuple[Round, Round]:
+) -> tuple[Round, Round, float]:
     """Spends on accounts that are not due: without a sweep, and beside one that has enough to do."""
     make_accounts(servers.superuser_url, prefix="due-too-", accounts=max(grants, 50_000), grants=1, expires_in=HOUR_AGO)
     settle(servers.superuser_url)
-    clients = [(servers.database_url, SPEND, *many)] * BYSTANDERS
-    quiet = run_round(pool, sql_client, clients, seconds=seconds)
-    sweeping = Thread(target=sweep, args=(servers.database_url,), kwargs={"until": time.time() + seconds + 1.5})
-    sweeping.start()
-    beside = run_round(pool, sql_client, clients, seconds=seconds)
-    sweeping.join()
-    return quiet, beside
+    return beside_job(pool, servers, many, job=sweep, seconds=seconds)
 
 
 def verification(servers: Servers, *, entries: int) -> list[Line]:

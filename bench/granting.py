@@ -1,30 +1,26 @@
-"""What a month of everybody costs: very many accounts due a monthly grant, beside the bare statement for the same rows.
+"""`python -m bench.granting [--accounts N] [--write]`: what a month of everybody costs, and what spends lose beside it.
 
 Each account is on a free plan whose last month has just ended with credits left: they expire, the new month's credits
 come, a mail is on its way. With `carried` what was left is carried over, too.
 """
 
+import argparse
 import time
-from array import array
 from datetime import timedelta
+from math import inf
 from multiprocessing.pool import Pool
-from threading import Thread
 
-import psutil
 import psycopg
 from flask import Flask
 
+from bench import report
 from bench.accounts import make_accounts, settle
-from bench.clients import SPEND, sql_client
-from bench.measure import Round, round_of, run_round
+from bench.beside import BYSTANDERS, Run, application_on, beside_job, run_paced
+from bench.measure import Round, new_pool, round_of
 from bench.report import Line
-from bench.servers import environment_of
+from bench.servers import Servers, private_servers
 from jobs.grant_due import CHUNK, grant_chunk
-from jobs.pace import paced
-from webapp.config import Settings
-from webapp.embedded.servers import Servers
 
-BYSTANDERS = 2
 CREDITS = 1_000
 CARRIED = 400
 
@@ -134,23 +130,24 @@ def granting(pool: Pool, servers: Servers, many: tuple[int, int], *, accounts: i
     for carried in (0, CARRIED):
         where = make_due(servers.superuser_url, prefix=f"month-{carried}-", accounts=accounts, carried=carried)
         bare = Round(accounts / _run_bare(servers.superuser_url, where, carried=carried), 0, 0)
-        chunks, grown_mb = grant_all(servers)
-        whole = round_of(chunks, seconds=1)
-        rate = Round(accounts / (sum(chunks) / 1000), whole.p50_ms, whole.p99_ms)
+        run = grant_all(application_on(servers))
+        whole = round_of(run.chunks, seconds=1)
+        rate = Round(accounts / run.worked, whole.p50_ms, whole.p99_ms)
         what = "with what was left carried over, " if carried else ""
-        grown = f"; memory grew by {grown_mb:.0f} MB"
+        took = f"{run.worked:.0f} s, with its rests {run.seconds:.0f} s; memory grew by {run.grown_mb:.0f} MB"
         lines += [
             Line(f"floor: one bare statement that writes the rows of a month for {accounts:,} accounts, {what}indexes",
                  1, bare),
-            Line(f"`grant_due`, {accounts:,} accounts, {what}chunks of {CHUNK:,}; latencies of chunks{grown}", 1, rate,
+            Line(f"`grant_due`, {accounts:,} accounts, {what}chunks of {CHUNK:,}; latencies of chunks; {took}", 1, rate,
                  bare, "bare statement"),
         ]  # fmt: skip
-    quiet, beside = _bystanders(pool, servers, many, seconds=seconds, accounts=max(accounts // 4, 50_000))
+    quiet, beside, share = _bystanders(pool, servers, many, seconds=seconds, accounts=max(accounts // 4, 50_000))
     return [
         *lines,
         Line(f"`ledger.spend` on other accounts, {BYSTANDERS} clients, nobody grants", BYSTANDERS, quiet),
-        Line("the same beside `grant_due`, which rests after each chunk", BYSTANDERS, beside, quiet, "line above"),
-    ]
+        Line(f"the same beside `grant_due`, which worked {share:.0%} of the time", BYSTANDERS, beside, quiet,
+             "line above"),
+    ]  # fmt: skip
 
 
 def _run_bare(superuser_url: str, where: tuple[int, int], *, carried: int) -> float:
@@ -188,47 +185,36 @@ def _copy(connection: psycopg.Connection, table: str, where: tuple[int, int]) ->
         )
 
 
-def grant_all(servers: Servers, *, until: float | None = None) -> "tuple[array[float], float]":
-    """Grants as the job does, until nothing is due or that time has come; its rests are not counted.
-
-    Returns the milliseconds of each chunk, and by how many MB the memory grew from the fifth chunk to the last.
-    """
-    chunks = array("d")
-    first_mb = _resident_mb()
-    with _application(servers).app_context():
-        while until is None or time.time() < until:
-            with paced():
-                began = time.time()
-                done = grant_chunk()
-                taken = time.time() - began
-            if done == 0:
-                break
-            chunks.append(taken * 1000)
-            if len(chunks) == 5:
-                first_mb = _resident_mb()
-    return chunks, _resident_mb() - first_mb
-
-
-def _application(servers: Servers) -> Flask:
-    from webapp import create_app
-
-    return create_app(Settings.from_environment(environment_of(servers, port=8000)))
-
-
-def _resident_mb() -> float:
-    return float(psutil.Process().memory_info().rss) / 2**20
+def grant_all(application: Flask, *, longest_seconds: float = inf) -> Run:
+    """Grants as the job does, until nothing is due or so much time has passed."""
+    return run_paced(application, grant_chunk, longest_seconds=longest_seconds)
 
 
 def _bystanders(
     pool: Pool, servers: Servers, many: tuple[int, int], *, seconds: float, accounts: int
-) -> tuple[Round, Round]:
+) -> tuple[Round, Round, float]:
     """Spends on accounts that are not due: while nobody grants, and beside a job that has enough to do."""
     make_due(servers.superuser_url, prefix="month-too-", accounts=accounts)
     settle(servers.superuser_url)
-    clients = [(servers.database_url, SPEND, *many)] * BYSTANDERS
-    quiet = run_round(pool, sql_client, clients, seconds=seconds)
-    job = Thread(target=grant_all, args=(servers,), kwargs={"until": time.time() + seconds + 1.5})
-    job.start()
-    beside = run_round(pool, sql_client, clients, seconds=seconds)
-    job.join()
-    return quiet, beside
+    return beside_job(pool, servers, many, job=grant_all, seconds=seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="append the result to docs/benchmarks.md")
+    parser.add_argument("--accounts", type=int, default=100_000, help="that are due, without and with rollover")
+    parser.add_argument("--bystanders", type=int, default=10_000, help="accounts from which others spend meanwhile")
+    parser.add_argument("--seconds", type=float, default=10, help="of the rounds of these spends")
+    options = parser.parse_args()
+    machine = report.machine()
+    print(machine, flush=True)
+    with private_servers() as servers, new_pool() as pool:
+        many = make_accounts(servers.superuser_url, prefix="many-", accounts=options.bystanders)
+        lines = granting(pool, servers, many, accounts=options.accounts, seconds=options.seconds)
+    print("\n" + report.table(lines))
+    if options.write:
+        report.append("python -m bench.granting", f"{machine}\n\n{report.table(lines)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from statistics import median
@@ -22,8 +23,8 @@ class Round:
 
 
 def new_pool() -> Pool:
-    """Processes for the clients, kept for all rounds; spawned, so that they share nothing."""
-    return get_context("spawn").Pool(MOST_CLIENTS)
+    """Processes for the clients, kept for all rounds; spawned, so that they share nothing, and import at once."""
+    return get_context("spawn").Pool(MOST_CLIENTS, initializer=import_module, initargs=("bench.clients",))
 
 
 def run_round(

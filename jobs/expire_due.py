@@ -1,7 +1,5 @@
 """Booking what has expired. It pays for nothing since it expired; this only writes it down."""
 
-from time import monotonic
-
 from jobs.application import application
 from jobs.pace import paced
 from jobs.progress import count
@@ -18,24 +16,15 @@ def expire_due() -> None:
 
     Killed at any point, it has booked whole chunks and nothing else; two at once share the accounts.
     """
-    began = monotonic()
     with application().app_context():
-        while monotonic() - began < LONGEST_SECONDS:
-            with paced():
-                swept, booked = _book_chunk()
-            if swept == 0:
-                break
-            count(chunks=1, accounts=swept, entries=booked)
+        for done in paced(expire_chunk, longest_seconds=LONGEST_SECONDS):
+            count(chunks=1, **done)
 
 
-def expire_chunk() -> int:
-    """One chunk of accounts has booked what expired; returns how many accounts, 0 when there was nothing to do."""
-    return _book_chunk()[0]
+def expire_chunk() -> dict[str, int]:
+    """One chunk of accounts has booked what expired; returns how many accounts and entries, {} when nothing was due.
 
-
-def _book_chunk() -> tuple[int, int]:
-    """How many accounts, and entries. A short unit of work of its own: its accounts are locked until it ends.
-
-    Those that others hold are left to them.
+    A short unit of work of its own: its accounts are locked until it ends. Those that others hold are left to them.
     """
-    return retried(lambda session: ledger.expire_due(session, limit=CHUNK))
+    accounts, entries = retried(lambda session: ledger.expire_due(session, limit=CHUNK))
+    return {"accounts": accounts, "entries": entries} if accounts else {}

@@ -1,7 +1,5 @@
 """Granting what the calendar says: the month's credits of free plans, plans for life and paid years."""
 
-from time import monotonic
-
 from flask import current_app
 
 from jobs.application import application
@@ -22,13 +20,8 @@ def grant_due() -> None:
     Killed at any point, it has granted whole chunks and nothing else; two at once share the entitlements. CATCH_UP
     says what becomes of free periods that an outage let pass.
     """
-    began = monotonic()
     with application().app_context():
-        while monotonic() - began < LONGEST_SECONDS:
-            with paced():
-                done = grant_chunk()
-            if done == 0:
-                break
+        for done in paced(grant_chunk, longest_seconds=LONGEST_SECONDS):
             count(chunks=1, periods=done)
 
 

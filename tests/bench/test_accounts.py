@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 
 import psycopg
+from flask import Flask
 
 from bench.accounts import make_accounts, make_old_holds
 from bench.batches import FLOOR_MANY, SPEND_MANY, floor_arguments, spend_arguments
@@ -65,11 +66,13 @@ def test_holds_of_a_benchmark_can_be_placed_and_captured(fresh_database: TestSer
         assert connection.execute(query).fetchall() == [("captured",)]
 
 
-def test_a_benchmark_sweeps_until_nothing_is_due(fresh_database: TestServers) -> None:
+def test_a_benchmark_sweeps_until_nothing_is_due(fresh_app: Flask, fresh_database: TestServers) -> None:
     make_accounts(
         fresh_database.superuser_url, prefix="due-", accounts=3, grants=1, credits=5, expires_in=timedelta(hours=-1)
     )
-    assert len(sweep(fresh_database.database_url)) == 1
+    run = sweep(fresh_app)
+    assert len(run.chunks) == 1
+    assert 0 < run.worked < run.seconds
     with psycopg.connect(fresh_database.database_url, autocommit=True) as connection:
         assert connection.execute("SELECT sum(balance) FROM ledger.accounts_v").fetchone() == (0,)
 

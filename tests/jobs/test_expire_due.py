@@ -62,7 +62,7 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(
 ) -> None:
     monkeypatch.setattr(job, "CHUNK", 2)
     with fresh_app.app_context():
-        assert job.expire_chunk() == 2
+        assert job.expire_chunk() == {"accounts": 2, "entries": 2}
     [line] = run(fresh_app)
     assert line["n_entries"] == 3
     with fresh_app.app_context(), unit_of_work() as session:
