@@ -103,21 +103,18 @@ def windows(browser: Browser, stage: Stage) -> Iterator[dict[tuple[str, str], Wi
 
 
 @pytest.fixture
-def window_of(
-    browser: Browser, stage: Stage, windows: dict[tuple[str, str], Window]
-) -> Iterator[Callable[[str, str], Window]]:
-    """Somebody's browser in a language, kept for the next page; it shows nothing between two tests."""
-    used: list[Window] = []
+def window_of(browser: Browser, stage: Stage, windows: dict[tuple[str, str], Window]) -> Callable[[str, str], Window]:
+    """Somebody's browser in a language, kept for the next page; only the one asked for last shows anything."""
 
     def window_of(who: str, tag: str) -> Window:
         if (who, tag) not in windows:
             windows[who, tag] = Window.open(browser, stage, who=who, tag=tag)
-        used.append(windows[who, tag])
-        return used[-1]
+        for window in windows.values():
+            if window is not windows[who, tag]:
+                window.put_away()
+        return windows[who, tag]
 
-    yield window_of
-    for window in used:
-        window.put_away()
+    return window_of
 
 
 _cookies_of_ada: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Request
 from playwright.sync_api import Page as Tab
 
 from tests.browser.pages import Page
@@ -108,16 +108,18 @@ class Window:
     def show(self, page: Page, *, width: int = WIDTHS[0], height: int = 800, scheme: Any = "light") -> Tab:
         """The page is there, in this look, and answered as it should have."""
         self.stage.speak(self.tag)
-        self.tab.emulate_media(color_scheme=scheme)
-        self.tab.set_viewport_size({"width": width, "height": height})
+        take_look(self.tab, width=width, height=height, scheme=scheme)
         statuses: list[int] = []
 
         def note(answer: Any) -> None:
             if answer.request.is_navigation_request() and not 300 <= answer.status < 400:
                 statuses.append(answer.status)
 
+        self.elsewhere.clear()
         self.tab.on("response", note)
+        self.tab.on("framenavigated", self._forget)
         self.tab.goto(self.stage.path(page.path))
+        self.tab.remove_listener("framenavigated", self._forget)
         if page.do:
             page.do(self.tab)
         self.tab.remove_listener("response", note)
@@ -126,9 +128,15 @@ class Window:
 
     def put_away(self) -> None:
         """The tab is empty, so that nothing in it asks for anything any more; what was noted is forgotten."""
-        self.tab.goto("about:blank")
+        if self.tab.url != "about:blank":
+            self.tab.goto("about:blank")
         self.complaints.clear()
         self.elsewhere.clear()
+
+    def _forget(self, frame: Frame) -> None:
+        """Another page begins: what the one before complained of to the last was its own."""
+        if frame.parent_frame is None:
+            self.complaints.clear()
 
     def _hear(self, message: ConsoleMessage) -> None:
         # A page that is an error is told of as one; htmx reports the requests that a newer one replaced.
@@ -180,8 +188,15 @@ def in_looks(tab: Tab, looks: Iterable[Look], find: Callable[[Tab], list[str]]) 
     """What is found in each of the looks, without loading the page again."""
     found: dict[str, list[str]] = {}
     for look in looks:
-        tab.set_viewport_size({"width": look.width, "height": 800})
-        tab.emulate_media(color_scheme=look.scheme)
+        take_look(tab, width=look.width, scheme=look.scheme)
         if trouble := find(tab):
             found[str(look)] = trouble
     return found
+
+
+def take_look(tab: Tab, *, width: int, scheme: Any, height: int = 800) -> None:
+    """The window has that size and scheme. To say so of one that has it would have all of it drawn again."""
+    if tab.viewport_size != {"width": width, "height": height}:
+        tab.set_viewport_size({"width": width, "height": height})
+    if tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") != (scheme == "dark"):
+        tab.emulate_media(color_scheme=scheme)

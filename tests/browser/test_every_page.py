@@ -22,8 +22,9 @@ LOOKS = {"en": [Look(1280, "light"), Look(320, "dark")], "ar": [Look(1280, "dark
 OTHERS = {"en": LOOKS["ar"], "ar": LOOKS["en"]}
 # Those of admins are many and made of the same parts: each is seen in one look, the next one in another.
 ONE_WAY = {page.name: tag for page, tag in zip(ADMIN_PAGES, cycle(DIRECTIONS), strict=False)}
-SEEN = [(page, tag) for page in PAGES for tag in DIRECTIONS if ONE_WAY.get(page.name, tag) == tag]
-SEEN_AT_NIGHT = [(page, tag) for page in PAGES for tag in DIRECTIONS]
+# Those of one person in one language come one after the other, in the same window.
+SEEN_AT_NIGHT = sorted(((page, tag) for page in PAGES for tag in DIRECTIONS), key=lambda seen: (seen[1], seen[0].who))
+SEEN = [(page, tag) for page, tag in SEEN_AT_NIGHT if ONE_WAY.get(page.name, tag) == tag]
 
 
 def looks_of(page: Page, tag: str) -> list[Look]:
@@ -51,7 +52,8 @@ def test_a_page_is_accessible_in_the_other_looks_too(window_of: Callable[..., Wi
 
 
 def look_at(window: Window, page: Page, looks: list[Look]) -> None:
-    tab = window.show(page)
+    first = looks[0] if looks else Look(1280, "light")
+    tab = window.show(page, width=first.width, scheme=first.scheme)
     assert markup_of(tab) == {
         "lang": window.tag,
         "dir": DIRECTIONS[window.tag],
@@ -62,7 +64,8 @@ def look_at(window: Window, page: Page, looks: list[Look]) -> None:
         "leadingNowhere": [],
     }
     assert in_looks(tab, looks, lambda tab: findings_in(tab, page)) == {}
-    widths = [Look(width, "light") for width in (320, 768, 1280)]
+    last = looks[-1] if looks else first
+    widths = [Look(width, last.scheme) for width in sorted((320, 768, 1280), reverse=last.width == 1280)]
     assert in_looks(tab, widths, overflow_of) == {}
     assert (window.complaints, window.elsewhere) == ([], [])
 

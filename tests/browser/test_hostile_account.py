@@ -79,4 +79,3 @@ def test_hostile_words_stay_text_and_break_no_layout(window: Window, page: Page)
     assert (markup["headings"], markup["twice"], markup["styled"], markup["scripted"]) == (1, [], [], [])
     assert found + findings_of(tab) == []
     assert (alerts, window.complaints, window.elsewhere) == ([], [], [])
-    window.put_away()
