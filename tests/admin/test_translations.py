@@ -121,6 +121,17 @@ def test_a_new_package_reaches_translators_and_its_translation_the_page(
             session.query(Package).filter_by(code="starter").one().name = name
 
 
+def test_a_broken_file_stands_in_no_others_way_when_names_are_collected(translator: Member, folder: Path) -> None:
+    broken, sound = (folder / tag / "LC_MESSAGES" / "content.po" for tag in ("fr", "ja"))
+    broken.write_text(was := 'msgid "Starter\n', encoding="utf-8")
+    sound.unlink()
+    answer = translator.post(f"{PAGE}/collect", form=PAGE)
+    assert answer.status_code == 422
+    assert "Line 1" in " ".join(answer.text.replace("<b>", "").split())
+    assert broken.read_text(encoding="utf-8") == was
+    assert "Starter" in sound.read_text(encoding="utf-8")
+
+
 def test_a_folder_that_cannot_be_written_is_said(translator: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("read-only file system")

@@ -45,6 +45,13 @@ def test_what_is_handed_in_counts_and_the_rest_stays() -> None:
     assert translation("Hello %(name)s") == "Hallo %(name)s"
 
 
+def test_what_was_looked_at_again_counts_as_changed() -> None:
+    fuzzy = WAS.replace('msgid "Hello', '#, fuzzy\nmsgid "Hello')
+    files.write_whole(files.po_path("de", "messages"), fuzzy.encode())
+    taken = take_catalog("de", "messages", WAS.encode())
+    assert (taken.changed, taken.translated) == (1, 1)
+
+
 def test_texts_that_nobody_asked_for_are_left_out_and_counted() -> None:
     taken = take_catalog("de", "messages", (HEADER + 'msgid "Strange"\nmsgstr "Fremd"\n').encode())
     assert (taken.changed, taken.unknown) == (0, 1)

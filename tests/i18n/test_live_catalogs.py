@@ -180,6 +180,17 @@ def test_compile_leaves_what_was_compiled_and_names_a_line(app: Flask, folder: P
     assert files.mo_path("de", "messages").read_bytes() == before
 
 
+@pytest.mark.parametrize("command", ["update", "coverage"])
+def test_a_command_ends_with_the_line_of_a_file_that_is_no_catalog(app: Flask, folder: Path, command: str) -> None:
+    for domain in files.DOMAINS:
+        (folder / f"{domain}.pot").write_text(HEADER, encoding="utf-8")
+    path = save(was := BROKEN["the syntax"])
+    result = app.test_cli_runner().invoke(args=["translations", command])
+    assert result.exit_code == 1
+    assert "de/LC_MESSAGES/messages.po:10: this is no catalog" in result.output
+    assert path.read_text(encoding="utf-8") == HEADER + str(was)
+
+
 def test_compile_holds_a_file_to_the_plural_forms_of_its_language(app: Flask, folder: Path) -> None:
     save((HEADER.replace("nplurals=2", "nplurals=3") + SOUND).encode())
     result = app.test_cli_runner().invoke(args=["translations", "compile"])

@@ -19,7 +19,7 @@ from webapp.i18n.accepting import CatalogRefused, Taken, take_catalog
 from webapp.i18n.faults import Fault
 from webapp.i18n.formats import credits_number
 from webapp.i18n.locale import babel_name, language_name, tags
-from webapp.i18n.reading import MOST_BYTES
+from webapp.i18n.reading import MOST_BYTES, NoCatalog
 from webapp.people.roles import require_role
 
 log = structlog.get_logger()
@@ -178,14 +178,23 @@ def _taken(taken: Taken, language: str) -> str:
 @pages.post("/collect")
 @require_role("translator")
 def collect() -> ResponseReturnValue:
-    """New names of the shop are in every language's file, waiting for their translation."""
+    """New names of the shop are in every language's file, waiting for their translation.
+
+    A file that is no catalog stays as it is; the page names its line, once the others are done.
+    """
+    refused: tuple[str, str, list[Fault]] | None = None
     try:
         with unit_of_work() as session:
             extraction.write_template("content", extraction.collect_content(session))
         for tag in _tags():
-            updating.update_locale(babel_name(tag), "content")
+            try:
+                updating.update_locale(babel_name(tag), "content")
+            except NoCatalog as error:
+                refused = (tag, "content", [error.fault])
     except OSError as error:
         return _not_written(error, "content")
+    if refused:
+        return _page(refused=refused, status=422)
     flash(_("Every name of the shop is in the files now."))
     return redirect("/admin/translations", 303)
 

@@ -1,12 +1,16 @@
 """flask translations: from marked texts to translated pages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
 from webapp.i18n import checking, compiling, extraction, updating
-from webapp.i18n.files import DOMAINS, locale_names, present, shown
+from webapp.i18n.files import DOMAINS, locale_names, po_path, present, shown
 from webapp.i18n.locale import babel_name
+from webapp.i18n.reading import NoCatalog
 
 translations_group = AppGroup("translations", help="Extract, update, check and compile translations.")
 
@@ -38,7 +42,8 @@ def update() -> None:
     """Bring every locale's .po to the templates: new texts empty, gone ones out."""
     for name in _locales():
         for domain in DOMAINS:
-            click.echo(shown(updating.update_locale(name, domain)))
+            with _naming(name, domain):
+                click.echo(shown(updating.update_locale(name, domain)))
 
 
 @translations_group.command("compile")
@@ -77,7 +82,8 @@ def coverage(fail_under: float) -> None:
     """Print how much of each locale is translated."""
     low = False
     for name, domain in present():
-        figures = checking.coverage(name, domain)
+        with _naming(name, domain):
+            figures = checking.coverage(name, domain)
         low = low or figures.percent < fail_under
         click.echo(
             f"{name:8} {domain:10} {figures.translated:4} of {figures.texts:4} {figures.percent:6.1f} %  "
@@ -85,6 +91,16 @@ def coverage(fail_under: float) -> None:
         )
     if low:
         raise SystemExit(1)
+
+
+@contextmanager
+def _naming(name: str, domain: str) -> Iterator[None]:
+    """A .po that is no catalog ends the command with its name, its line and what is wrong."""
+    try:
+        yield
+    except NoCatalog as error:
+        place = f"{shown(po_path(name, domain))}:{error.fault.line or 1}"
+        raise click.ClickException(f"{place}: {error.fault}") from None
 
 
 def _locales() -> list[str]:

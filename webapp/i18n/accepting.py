@@ -56,7 +56,7 @@ def take_catalog(name: str, domain: str, data: bytes) -> Taken:
         message.flags = set(new.flags)
         message.user_comments = new.user_comments
         message.lineno = new.lineno
-        changed += old is None or forms_of(old) != forms_of(new)
+        changed += old is None or forms_of(old) != forms_of(new) or old.fuzzy != new.fuzzy
     faults += faults_of(catalog, formatted=domain == "messages")
     if faults:
         raise CatalogRefused(faults)
