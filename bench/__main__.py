@@ -25,6 +25,10 @@ def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_
     print(machine, flush=True)
     if report.is_busy():
         print("This machine is busy with other work: what follows is noise.", flush=True)
+    if options.http:
+        lines = through_http(accounts=options.accounts or accounts, seconds=options.seconds)
+        _tell("python -m bench --http", machine, report.table(lines), write=options.write)
+        return
     bulk = options.bulk or (FULL if full or options.full else SHORT)
     lines, note = measure(
         accounts=options.accounts or accounts,
@@ -33,9 +37,12 @@ def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_
         bulk=bulk,
         seconds=options.seconds,
     )
-    text = f"{report.table(lines)}\n\n{note}"
+    _tell(title, machine, f"{report.table(lines)}\n\n{note}", write=options.write)
+
+
+def _tell(title: str, machine: str, text: str, *, write: bool) -> None:
     print("\n" + text)
-    if options.write:
+    if write:
         report.append(title, f"{machine}\n\n{text}")
 
 
@@ -45,6 +52,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help=f"expire and grant {FULL:,} times, and prove {FULL:,} entries"
     )
+    parser.add_argument("--http", action="store_true", help="only what goes through HTTP, and its floors")
     parser.add_argument("--accounts", type=int)
     parser.add_argument("--entries", type=int, help="of the account with the long history")
     parser.add_argument("--wide-grants", type=int, default=WIDE_GRANTS, help="of each account with very many grants")
@@ -85,6 +93,21 @@ def measure(*, accounts: int, entries: int, wide_grants: int, bulk: int, seconds
         print("granting …", flush=True)
         granted = granting(pool, servers, built.many, accounts=bulk, seconds=seconds)
     return [*lines_of(cases, found), *queued, *expired, *granted, *proof], note
+
+
+def through_http(*, accounts: int, seconds: float) -> list[Line]:
+    """Spends and batches of them through HTTP, the plain endpoint, and the floors of all."""
+    with private_servers() as servers, new_pool() as pool:
+        with psycopg.connect(servers.superuser_url) as connection:
+            connection.execute(FLOOR_TABLES.format(accounts=accounts).encode())
+            connection.execute(plain.TABLES.format(prefix="many-", accounts=accounts).encode())
+        built = build_accounts(servers, accounts=accounts, entries=1_000, wide_grants=1)
+        cases = sql_cases(pool, servers, built, seconds=seconds, entries=1_000, wide_grants=1)
+        floors = [case for case in cases if case.name in ("floor", "batch floor")]
+        secret = make_key(servers)
+        with web(servers) as port, web(servers, app=plain.SERVED) as plain_port:
+            own = http_cases(pool, port=port, plain_port=plain_port, secret=secret, accounts=accounts, seconds=seconds)
+            return lines_of([*floors, *own], _rounds([*floors, *own]))
 
 
 def _rounds(cases: list[Case]) -> dict[str, Round]:
