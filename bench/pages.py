@@ -146,8 +146,10 @@ def measure(servers: Servers, *, built: Built) -> list[Asked]:
     from webapp.catalog.install import install_shipped_catalog
     from webapp.config import Settings
     from webapp.database import unit_of_work
+    from webapp.garbage import collect_seldom
 
     app = create_app(Settings.from_environment(environment_of(servers, port=8000)))
+    collect_seldom()  # as webapp.wsgi does
     with app.app_context(), unit_of_work() as session:
         install_shipped_catalog(session)
     admins.make_sales(servers.superuser_url)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from webapp.extensions import db
+from webapp.reading import close_reader
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ def show_database_away(error: Exception) -> ResponseReturnValue:
     log.error("database_away", error=str(error)[:500])
     g.user_not_loadable = True
     db.session.remove()
+    close_reader()
     return _answer(503, ServiceUnavailable(retry_after=RETRY_AFTER_SECONDS))
 
 

@@ -17,6 +17,7 @@ from webapp import (
     metrics,
     notifications,
     people,
+    reading,
     security,
     styleguide,
 )
@@ -25,6 +26,7 @@ PARTS = (
     security,
     i18n,
     layout,
+    reading,
     errors,
     health,
     metrics,

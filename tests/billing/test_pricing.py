@@ -115,6 +115,7 @@ def test_ones_own_plan_is_marked_and_not_offered_again(buyer: Buyer) -> None:
     buyer.browser.post("/plans/free/subscribe", form="/plans/free/subscribe")
     page = buyer.browser.get("/pricing").text
     assert 'data-mine="free"' in page
+    assert "data-mine" not in Browser(buyer.shop.app).get("/pricing").text
     assert "/plans/free/subscribe" not in page
     assert "/plans/pro/subscribe" in page
 
@@ -166,3 +167,22 @@ def test_what_a_currency_lacks_and_what_a_plan_pays_for_is_said(stranger: Browse
     assert "is not sold in" not in page
     assert "They pay for Image, Export alone." in page
     assert "Unspent credits stay for good" in page
+
+
+def test_a_page_kept_for_many_says_what_is_true_now(shop: Shop, stranger: Browser) -> None:
+    def prices(tag: str) -> str:
+        return stranger.get(f"/{tag}/pricing").text.partition("<main")[2]
+
+    def rename(name: str) -> None:
+        with shop.app.app_context(), unit_of_work() as session:
+            package = session.get(Package, "starter")
+            assert package is not None
+            package.name = name
+
+    before = prices("de")
+    assert prices("de") == before
+    assert prices("ja") != before
+    rename("Renamed <i>")
+    assert "Renamed &lt;i&gt;" in prices("de")
+    rename("Starter")
+    assert prices("de") == before

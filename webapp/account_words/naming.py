@@ -4,12 +4,11 @@ from flask import g
 from flask_babel import get_translations, pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp.account_words.plan_words import plan_cause, plan_detail, plan_story
 from webapp.account_words.reversal_words import in_full, in_short, reversal_of
-from webapp.catalog.rate_card import Feature
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant, Hold
 
@@ -35,11 +34,13 @@ def kind_label(kind: str) -> str:
     return str(_KINDS_SAID.get(kind, kind))
 
 
+_FEATURES = text("SELECT key, name FROM features ORDER BY position, key")
+
+
 def feature_names(session: Session) -> dict[str, str]:
     """The name of every feature that there is or was, in the reader's language. One statement a request."""
     if "feature_names" not in g:
-        rows = session.execute(select(Feature.key, Feature.name).order_by(Feature.position, Feature.key))
-        g.feature_names = {key: translate("feature", key, name) for key, name in rows}
+        g.feature_names = {key: translate("feature", key, name) for key, name in session.execute(_FEATURES)}
     names: dict[str, str] = g.feature_names
     return names
 

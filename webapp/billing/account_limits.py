@@ -12,6 +12,7 @@ from webapp.catalog.ceilings import read_ceilings
 from webapp.catalog.pricing import Pricing
 from webapp.catalog.pricing_terms import PLAN
 from webapp.catalog.rate_card import list_features
+from webapp.catalog.shop_window import ShopWindow
 from webapp.catalog.windows import Window, window_at
 
 
@@ -48,19 +49,22 @@ class AccountLimits:
     allowances: list[Measure]
 
 
-def limits_of(session: Session, *, account_id: int) -> AccountLimits:
-    """What the account may still use now, in the order of the shop window. Reads only. Raises AccountNotFound."""
+def limits_of(session: Session, *, account_id: int, window: ShopWindow | None = None) -> AccountLimits:
+    """What the account may still use now, in the order of the shop window. Reads only. Raises AccountNotFound.
+
+    Who has looked at the shop window already, gives it.
+    """
     account = ledger.get_account(session, account_id=account_id)
     now = ledger.now(session)
     plan = plan_of(session, account_id=account_id)
-    ceilings = read_ceilings(session)
+    ceilings = window.ceilings if window is not None else read_ceilings(session)
     wanted: list[_Wanted] = [
         (feature, one.per, one.quantity, {})
         for feature in ceilings.features(plan)
         for one in ceilings.of(plan, feature)
     ]
     split = len(wanted)
-    for rated in list_features(session):
+    for rated in window.features if window is not None else list_features(session):
         wanted += [(rated.key, per, quantity, when) for per, quantity, when in _allowances(rated.pricing, plan)]
     windows: list[Window] = [window_at(per, now, account.time_zone) for _feature, per, _quantity, _when in wanted]
     used = ledger.units_used(

@@ -33,6 +33,7 @@ from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 from webapp.people.next_page import safe_next
 from webapp.people.suspension import is_suspended
+from webapp.reading import reader
 
 blueprint = Blueprint("checkout", __name__)
 
@@ -43,16 +44,16 @@ _INTENT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 @login_required  # type: ignore[untyped-decorator]
 def summary(code: str) -> ResponseReturnValue:
     """What is bought, for how much and until when it is good, before anybody pays."""
-    with unit_of_work() as session:
-        package = _package_or_refusal(session, code)
-        if not isinstance(package, Package):
-            return package
-        wanted = choose_currency(request.args.get("currency"), _settings())
-        offered = _offered(package)
-        if not offered:
-            return _refused(410, _("This package is not for sale at the moment."))
-        currency = wanted if wanted in offered else offered[0]
-        return _render_summary(session, package, currency=currency, intent=secrets.token_urlsafe(18))
+    session = reader()
+    package = _package_or_refusal(session, code)
+    if not isinstance(package, Package):
+        return package
+    wanted = choose_currency(request.args.get("currency"), _settings())
+    offered = _offered(package)
+    if not offered:
+        return _refused(410, _("This package is not for sale at the moment."))
+    currency = wanted if wanted in offered else offered[0]
+    return _render_summary(session, package, currency=currency, intent=secrets.token_urlsafe(18))
 
 
 @blueprint.post("/packages/<code>/buy")

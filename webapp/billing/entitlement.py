@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Identity, Integer, Row, Text, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, DateTime, Identity, Integer, Row, Text, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.catalog.periods import Period, period, period_start
@@ -134,18 +134,22 @@ def terms_of(plan: Plan) -> dict[str, Any]:
     }
 
 
+# Made once: to put it together and to recognise it costs as much as to ask it.
+_RUNNING = (
+    select(Entitlement)
+    .where(
+        Entitlement.account_id == bindparam("account_id"),
+        Entitlement.mode == bindparam("mode"),
+        Entitlement.starts_at <= bindparam("now"),
+        (Entitlement.ends_at.is_(None)) | (Entitlement.ends_at > bindparam("now")),
+    )
+    .order_by(Entitlement.id.desc())
+)
+
+
 def running(session: Session, *, account_id: int, mode: str, now: datetime) -> Sequence[Entitlement]:
     """What the account is entitled to now, the best first: by subscription, for life, for free."""
-    found = session.scalars(
-        select(Entitlement)
-        .where(
-            Entitlement.account_id == account_id,
-            Entitlement.mode == mode,
-            Entitlement.starts_at <= now,
-            (Entitlement.ends_at.is_(None)) | (Entitlement.ends_at > now),
-        )
-        .order_by(Entitlement.id.desc())
-    ).all()
+    found = session.scalars(_RUNNING, {"account_id": account_id, "mode": mode, "now": now}).all()
     rank = {"monthly": 0, "yearly": 0, "lifetime": 1, "free": 2}
     return sorted(found, key=lambda one: rank[one.kind])
 

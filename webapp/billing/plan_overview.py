@@ -10,7 +10,8 @@ from webapp import ledger
 from webapp.billing.entitlement import Entitlement, running
 from webapp.billing.plan_change import way_to
 from webapp.billing.subscription import Subscription, current_subscription
-from webapp.catalog.plan import Plan, find_plan, list_plans
+from webapp.catalog.plan import Plan, find_plan
+from webapp.catalog.shop_window import ShopWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class PlanOverview:
         return self.subscription.trial_ends_at
 
 
-def plan_overview(session: Session, *, account_id: int, mode: str, currency: str) -> PlanOverview:
+def plan_overview(session: Session, *, account_id: int, mode: str, currency: str, window: ShopWindow) -> PlanOverview:
     """How things stand with this person's plan now; prices in the subscription's currency, else in `currency`."""
     now = ledger.now(session)
     found = running(session, account_id=account_id, mode=mode, now=now)
@@ -94,7 +95,7 @@ def plan_overview(session: Session, *, account_id: int, mode: str, currency: str
     if subscription is not None:
         currency = subscription.currency
     changes_at, then = _what_changes(session, main, subscription)
-    plan = find_plan(session, code=main.plan) if main is not None else None
+    plan = _plan(session, main.plan, window) if main is not None else None
     return PlanOverview(
         main=main,
         others=found[1:],
@@ -106,7 +107,7 @@ def plan_overview(session: Session, *, account_id: int, mode: str, currency: str
         then=then,
         price_minor=_running_price(main, subscription, plan),
         then_price_minor=_price_then(subscription, then),
-        options=_options(session, main, subscription, currency),
+        options=_options(window.plans, main, subscription, currency),
     )
 
 
@@ -167,11 +168,17 @@ def _next_grant(
     return NextGrant(credits=credits, at=subscription.period_ends_at, if_paid=True)
 
 
+def _plan(session: Session, code: str, window: ShopWindow) -> Plan | None:
+    """The plan of that code, on offer or not."""
+    offered = next((plan for plan in window.plans if plan.code == code), None)
+    return offered if offered is not None else find_plan(session, code=code)
+
+
 def _options(
-    session: Session, main: Entitlement | None, subscription: Subscription | None, currency: str
+    plans: Sequence[Plan], main: Entitlement | None, subscription: Subscription | None, currency: str
 ) -> list[Option]:
     options = []
-    for plan in list_plans(session):
+    for plan in plans:
         price_minor = plan.price_minor(currency)
         if price_minor is None or (main is not None and plan.code == main.plan):
             continue

@@ -36,10 +36,12 @@ from webapp.billing.subscribing import PlanNotFound, PlanNotOnOffer, Suspended, 
 from webapp.billing.subscription import Subscription, current_subscription
 from webapp.catalog.plan import Plan
 from webapp.catalog.rate_card import Feature
+from webapp.catalog.shop_window import shop_window
 from webapp.config import Settings
 from webapp.database import unit_of_work
 from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
+from webapp.reading import reader
 
 blueprint = Blueprint("plan", __name__)
 
@@ -124,23 +126,25 @@ def portal() -> ResponseReturnValue:
 
 def _page() -> str:
     settings: Settings = current_app.config["SETTINGS"]
-    with unit_of_work() as session:
-        limits = limits_of(session, account_id=current_user.account_id)
-        overview = plan_overview(
-            session,
-            account_id=current_user.account_id,
-            mode=mode(),
-            currency=choose_currency(None, settings),
-        )
-        return render_template(
-            "billing/plan/overview.html",
-            o=overview,
-            limits=limits,
-            features=_names(session, limits),
-            ceiling_words=ceiling_words,
-            allowance_words=allowance_words,
-            customer=customer_id_of(session, account_id=current_user.account_id, mode=mode()) is not None,
-        )
+    session = reader()
+    window = shop_window(session)
+    limits = limits_of(session, account_id=current_user.account_id, window=window)
+    overview = plan_overview(
+        session,
+        account_id=current_user.account_id,
+        mode=mode(),
+        currency=choose_currency(None, settings),
+        window=window,
+    )
+    return render_template(
+        "billing/plan/overview.html",
+        o=overview,
+        limits=limits,
+        features=_names(session, limits),
+        ceiling_words=ceiling_words,
+        allowance_words=allowance_words,
+        customer=customer_id_of(session, account_id=current_user.account_id, mode=mode()) is not None,
+    )
 
 
 def _names(session: Session, limits: AccountLimits) -> dict[str, str]:

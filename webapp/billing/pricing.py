@@ -47,14 +47,18 @@ class Pricing:
 
 def compare_offers(session: Session, *, currency: str) -> Pricing:
     """All that is on sale in `currency`, ready to be shown side by side."""
-    packages = list_packages(session)
+    return compare(list_packages(session), list_plans(session), currency=currency)
+
+
+def compare(packages: Sequence[Package], plans: Sequence[Plan], *, currency: str) -> Pricing:
+    """The same of what was read already."""
     offers = _offers(packages, currency)
     dearest = max((offer.rate for offer in offers), default=1)
     return Pricing(
         currency=currency,
         offers=offers,
         elsewhere=[package for package in packages if package.prices and package.price_minor(currency) is None],
-        plans=_plan_offers(list_plans(session), currency),
+        plans=_plan_offers(plans, currency),
         dearest=dearest,
         top=_round_up(dearest),
     )

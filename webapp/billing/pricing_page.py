@@ -1,6 +1,7 @@
 """GET /, /pricing and /<locale>/pricing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -11,16 +12,17 @@ from webapp import ledger
 from webapp.billing.currency import choose_currency
 from webapp.billing.entitlement import PAID_KINDS, Entitlement, running
 from webapp.billing.limit_words import fair_use_words
-from webapp.billing.pricing import Pricing, compare_offers
+from webapp.billing.pricing import Pricing, compare
+from webapp.billing.pricing_kept import keeper
 from webapp.billing.stripe_api import mode
-from webapp.catalog.ceilings import list_ceilings
-from webapp.catalog.rate_card import RatedFeature, list_features, rate_card_in_force
+from webapp.catalog.rate_card import RatedFeature
+from webapp.catalog.shop_window import ShopWindow, shop_window
 from webapp.config import Settings
-from webapp.database import unit_of_work
 from webapp.i18n.content import translate
 from webapp.i18n.locale import tags, use_tag
 from webapp.people.first_credits import Terms, terms_now
 from webapp.people.next_page import safe_next
+from webapp.reading import reader
 
 blueprint = Blueprint("pricing", __name__)
 
@@ -45,25 +47,39 @@ def _page() -> str:
     settings: Settings = current_app.config["SETTINGS"]
     currency = choose_currency(request.args.get("currency"), settings)
     query = f"?currency={currency}" if currency != settings.currencies[0] else ""
-    with unit_of_work() as session:
-        pricing = compare_offers(session, currency=currency)
-        features = list_features(session)
-        mine = _plans_of_reader(session)
-        return render_template(
-            "billing/pricing.html",
-            pricing=pricing,
-            currencies=settings.currencies,
-            features=features,
-            rate_card=rate_card_in_force(session),
-            next_page=safe_next(request.args.get("next")),
-            subscriber=any(one.kind in PAID_KINDS and not one.paused for one in mine),
-            mine={one.plan for one in mine},
-            only_for=_features_paid_for(pricing, features),
-            fair_use=_fair_use(session, features),
-            first=_welcome(session),
-            base_url=settings.base_url,
-            language_urls={tag: f"/{tag}/pricing{query}" for tag in tags()},
-        )
+    next_page = safe_next(request.args.get("next"))
+    session = reader()
+    window = shop_window(session)
+    mine = _plans_of_reader(session)
+    says = {
+        "subscriber": any(one.kind in PAID_KINDS and not one.paused for one in mine),
+        "mine": frozenset(one.plan for one in mine),
+        "first": _welcome(session),
+    }
+    kept, keep = keeper(window, currency, request.path, next_page, *says.values())
+    return render_template(
+        "billing/pricing.html",
+        **says,
+        **({} if kept is not None else _offers(window, currency)),
+        keep=keep,
+        currency=currency,
+        currencies=settings.currencies,
+        next_page=next_page,
+        base_url=settings.base_url,
+        language_urls={tag: f"/{tag}/pricing{query}" for tag in tags()},
+    )
+
+
+def _offers(window: ShopWindow, currency: str) -> dict[str, Any]:
+    """What of the page is the same for everybody."""
+    pricing = compare(window.packages, window.plans, currency=currency)
+    return {
+        "pricing": pricing,
+        "features": window.features,
+        "rate_card": window.rate_card,
+        "only_for": _features_paid_for(pricing, window.features),
+        "fair_use": _fair_use(window),
+    }
 
 
 def _plans_of_reader(session: Session) -> Sequence[Entitlement]:
@@ -80,11 +96,11 @@ def _features_paid_for(pricing: Pricing, features: Sequence[RatedFeature]) -> di
     return {code: ", ".join(names.get(key, key) for key in keys) for code, keys in limited.items()}
 
 
-def _fair_use(session: Session, features: Sequence[RatedFeature]) -> dict[str, list[str]]:
+def _fair_use(window: ShopWindow) -> dict[str, list[str]]:
     """By the codes of plans that limit how much is used: how much of what, in words."""
-    names = {feature.key: translate("feature", feature.key, feature.name) for feature in features}
+    names = {feature.key: translate("feature", feature.key, feature.name) for feature in window.features}
     found: dict[str, list[str]] = {}
-    for one in list_ceilings(session):
+    for one in window.limits:
         if one.feature in names:
             found.setdefault(one.plan, []).append(fair_use_words(names[one.feature], one.quantity, one.per))
     return found

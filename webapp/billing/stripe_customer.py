@@ -2,7 +2,7 @@
 
 import hashlib
 
-from sqlalchemy import BigInteger, Text, select
+from sqlalchemy import BigInteger, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -20,10 +20,14 @@ class StripeCustomer(Base):
     stripe_customer_id: Mapped[str] = mapped_column(Text)
 
 
+_CUSTOMER_ID = select(StripeCustomer.stripe_customer_id).where(
+    StripeCustomer.account_id == bindparam("account_id"), StripeCustomer.mode == bindparam("mode")
+)
+
+
 def customer_id_of(session: Session, *, account_id: int, mode: str) -> str | None:
     """The id by which Stripe knows this account in this mode; None when it never paid for anything."""
-    known = session.get(StripeCustomer, (account_id, mode))
-    return None if known is None else known.stripe_customer_id
+    return session.scalars(_CUSTOMER_ID, {"account_id": account_id, "mode": mode}).one_or_none()
 
 
 def ensure_customer(session: Session, *, account_id: int, external_id: str, email: str | None, mode: str) -> str:

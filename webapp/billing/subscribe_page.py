@@ -42,6 +42,7 @@ from webapp.i18n.content import translate
 from webapp.i18n.locale import current_tag
 from webapp.people.next_page import safe_next
 from webapp.people.signed_in import htmx_asks
+from webapp.reading import reader
 
 log = structlog.get_logger()
 
@@ -54,18 +55,18 @@ _INTENT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 @login_required  # type: ignore[untyped-decorator]
 def summary(code: str) -> ResponseReturnValue:
     """What the plan gives, what it costs and when, before anybody pays."""
-    with unit_of_work() as session:
-        plan = _plan_or_refusal(session, code)
-        if not isinstance(plan, Plan):
-            return plan
-        elsewhere = _already_somewhere(session, plan)
-        if elsewhere is not None:
-            return elsewhere
-        wanted = choose_currency(request.args.get("currency"), _settings())
-        offered = _offered(plan)
-        if not offered:
-            return _refused(410, _("This plan is not offered at the moment."))
-        return _render_summary(session, plan, currency=wanted if wanted in offered else offered[0])
+    session = reader()
+    plan = _plan_or_refusal(session, code)
+    if not isinstance(plan, Plan):
+        return plan
+    elsewhere = _already_somewhere(session, plan)
+    if elsewhere is not None:
+        return elsewhere
+    wanted = choose_currency(request.args.get("currency"), _settings())
+    offered = _offered(plan)
+    if not offered:
+        return _refused(410, _("This plan is not offered at the moment."))
+    return _render_summary(session, plan, currency=wanted if wanted in offered else offered[0])
 
 
 @blueprint.post("/plans/<code>/subscribe")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Text, select
+from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Text, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.extensions import Base
@@ -91,14 +91,22 @@ def find_subscription(session: Session, *, stripe_id: str, lock: bool = False) -
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
 
+# Made once: to put it together and to recognise it costs as much as to ask it.
+_CURRENT = (
+    select(Subscription)
+    .where(
+        Subscription.account_id == bindparam("account_id"),
+        Subscription.mode == bindparam("mode"),
+        Subscription.status.not_in(ENDED),
+    )
+    .order_by(Subscription.id.desc())
+    .limit(1)
+)
+
+
 def current_subscription(session: Session, *, account_id: int, mode: str) -> Subscription | None:
     """The account's subscription that has not ended, the newest if there are several."""
-    return session.scalars(
-        select(Subscription)
-        .where(Subscription.account_id == account_id, Subscription.mode == mode, Subscription.status.not_in(ENDED))
-        .order_by(Subscription.id.desc())
-        .limit(1)
-    ).one_or_none()
+    return session.scalars(_CURRENT, {"account_id": account_id, "mode": mode}).one_or_none()
 
 
 def invoices_of(session: Session, *, subscription_id: int) -> Sequence[SubscriptionInvoice]:

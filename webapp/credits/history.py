@@ -11,9 +11,9 @@ from webapp import ledger
 from webapp.account_words.entry_rows import by_day, rows_of
 from webapp.account_words.naming import KINDS, feature_names, kind_label
 from webapp.credits.filters import Filters, read_filters
-from webapp.database import unit_of_work
 from webapp.i18n.formats import day
 from webapp.i18n.locale import known_zone
+from webapp.reading import reader
 
 PAGE = 50
 
@@ -23,21 +23,21 @@ def show_history() -> ResponseReturnValue:
     """A page of history, or for htmx the part below the heading; 400 names what a filter cannot mean."""
     zone = known_zone(current_user.time_zone)
     filters = read_filters(request.args, zone=zone)
-    with unit_of_work() as session:
-        page = ledger.Page(entries=[], next_before=None)
-        if not filters.errors:
-            page = ledger.entries(
-                session,
-                account_id=current_user.account_id,
-                before=filters.before,
-                limit=PAGE,
-                kinds=filters.kinds,
-                feature=filters.feature,
-                since=filters.since,
-                until=filters.until,
-            )
-        rows = rows_of(session, page.entries)
-        features = feature_names(session)
+    session = reader()
+    page = ledger.Page(entries=[], next_before=None)
+    if not filters.errors:
+        page = ledger.entries(
+            session,
+            account_id=current_user.account_id,
+            before=filters.before,
+            limit=PAGE,
+            kinds=filters.kinds,
+            feature=filters.feature,
+            since=filters.since,
+            until=filters.until,
+        )
+    rows = rows_of(session, page.entries)
+    features = feature_names(session)
     part = request.headers.get("HX-Target") == "history"
     html = render_template(
         "credits/_history.html" if part else "credits/history.html",

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.account_words.stick import Segment, segments_of
-from webapp.queue import ask_redis, redis_connection
+from webapp.queue import ask, ask_redis, redis_connection
 
 log = structlog.get_logger()
 
@@ -111,7 +111,7 @@ def remember(redis: Redis, account_id: int, *, mark: str, version: str, lasts_ms
     most = KNOWN_SECONDS * 1_000
     known_ms = most if lasts_ms is None else _UNSURE_MS if lasts_ms <= 0 else min(lasts_ms, most)
     try:
-        redis.set(keys_of(account_id)[0], as_known(mark=mark, version=version), px=known_ms)
+        ask(redis, "SET", keys_of(account_id)[0], as_known(mark=mark, version=version), "PX", known_ms)
     except RedisError as error:
         log.warning("balance_not_remembered", error=str(error))
 
@@ -119,7 +119,7 @@ def remember(redis: Redis, account_id: int, *, mark: str, version: str, lasts_ms
 def _mark(account_id: int) -> str | None:
     """The account's mark before anything is read; None when Redis is away."""
     try:
-        return cast(bytes, redis_connection().get(_mark_key(account_id)) or b"").decode()
+        return cast(bytes, ask_redis("GET", _mark_key(account_id)) or b"").decode()
     except RedisError:
         return None
 

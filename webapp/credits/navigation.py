@@ -1,6 +1,6 @@
 """The balance in the navigation of every page."""
 
-from flask import Flask
+from flask import Flask, g
 from flask_login import current_user
 
 from webapp import ledger
@@ -16,6 +16,6 @@ def register(app: Flask) -> None:
 def nav_balance() -> Live | None:
     """The signed-in person's balance; None where the person has no account. Two reads."""
     try:
-        return show_balance(db.session(), account_id=current_user.account_id)
+        return show_balance(g.get("reader") or db.session(), account_id=current_user.account_id)
     except ledger.AccountNotFound:
         return None

@@ -22,13 +22,13 @@ from webapp.billing.subscription import current_subscription
 from webapp.credits.live import Live, show_balance
 from webapp.credits.pace import Lot, Pace, Turn, read_pace
 from webapp.credits.unlocks import read_unlocks
-from webapp.database import unit_of_work
 from webapp.i18n.formats import compact, credits_number, day, short_day
 from webapp.i18n.locale import known_zone
 from webapp.layout.drawing import scale_steps
 from webapp.people.first_credits import waiting
 from webapp.people.suspension import is_suspended
 from webapp.people.views.confirm_address import mail_folder
+from webapp.reading import reader
 
 GRANTS = 100
 HOLDS = 20
@@ -108,15 +108,15 @@ class Overview:
 @login_required
 def show_credits() -> ResponseReturnValue:
     """The page, or for htmx the part of it that follows the balance."""
-    with unit_of_work() as session:
-        now = ledger.now(session)
-        overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
-        coming = next_grant(session, account_id=current_user.account_id, mode=mode(), now=now)
-        subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
-        overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
-        waiting_credits = waiting(session, user=current_user)
-        unlocks = read_unlocks(session, account_id=current_user.account_id)
-        suspended = is_suspended(session, account_id=current_user.account_id)
+    session = reader()
+    now = ledger.now(session)
+    overview = read_overview(session, account_id=current_user.account_id, zone=current_user.time_zone, now=now)
+    coming = next_grant(session, account_id=current_user.account_id, mode=mode(), now=now)
+    subscription = current_subscription(session, account_id=current_user.account_id, mode=mode())
+    overview = replace(overview, next_grant=coming, trouble=trouble_with(subscription))
+    waiting_credits = waiting(session, user=current_user)
+    unlocks = read_unlocks(session, account_id=current_user.account_id)
+    suspended = is_suspended(session, account_id=current_user.account_id)
     part = request.headers.get("HX-Target") == "credits"
     template = "credits/_overview.html" if part else "credits/overview.html"
     return render_template(

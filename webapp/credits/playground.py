@@ -24,6 +24,7 @@ from webapp.credits.live import Live, show_balance
 from webapp.database import unit_of_work
 from webapp.ledger import Entry
 from webapp.people.suspension import not_suspended
+from webapp.reading import reader
 
 _MOST_DIGITS = 16
 
@@ -119,8 +120,8 @@ def _cost(session: Session, *, feature: str, quantity: int) -> Quote:
 
 def _page(*, form: dict[str, str], key: str, spent: str | None = None, refused: str | None = None) -> str:
     _only_in_sandbox()
-    with unit_of_work() as session:
-        playground = _read(session, form=form, key=key, spent=spent)
+    session = reader()
+    playground = _read(session, form=form, key=key, spent=spent)
     if refused:
         playground.errors["feature"] = refused
     part = request.headers.get("HX-Target") == "playground"

@@ -35,8 +35,8 @@ from webapp.credits.usage_words import (
     stretch_name,
     zone_names,
 )
-from webapp.database import unit_of_work
 from webapp.i18n.locale import known_zone
+from webapp.reading import reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +69,16 @@ class UsagePage:
 def show_usage() -> ResponseReturnValue:
     """The page, or for htmx the part below the heading; 400 (in the part 422) names what the URL cannot mean."""
     own_zone = known_zone(current_user.time_zone)
-    with unit_of_work() as session:
-        now = ledger.now(session)
-        asked = read_query(request.args, own_zone=own_zone, now=now)
-        names = feature_names(session)
-        page = None
-        if not asked.errors:
-            try:
-                page = _read_page(session, asked, now=now, own_zone=own_zone, names=names)
-            except ledger.TooMuchUsage:
-                asked = too_much(asked)
+    session = reader()
+    now = ledger.now(session)
+    asked = read_query(request.args, own_zone=own_zone, now=now)
+    names = feature_names(session)
+    page = None
+    if not asked.errors:
+        try:
+            page = _read_page(session, asked, now=now, own_zone=own_zone, names=names)
+        except ledger.TooMuchUsage:
+            asked = too_much(asked)
     part = request.headers.get("HX-Target") == "usage"
     html = render_template(
         "credits/_usage.html" if part else "credits/usage.html",

@@ -14,9 +14,10 @@ import mimetypes
 import os
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, Response, abort, current_app, request, url_for
+from flask import Flask, Response, abort, current_app, has_request_context, request, url_for
 from werkzeug.security import safe_join
 
 from webapp.config import Settings
@@ -50,7 +51,15 @@ def register(app: Flask) -> None:
 
 def asset_url(name: str) -> str:
     """The URL of a static file, with its hash: it may be cached for ever."""
-    return url_for("static", filename=name, v=load(name).digest)
+    digest = load(name).digest
+    if not has_request_context():
+        return url_for("static", filename=name, v=digest)
+    return _url_of(name, digest, request.script_root)
+
+
+@lru_cache(maxsize=1_000)
+def _url_of(name: str, digest: str, _mounted_at: str) -> str:
+    return url_for("static", filename=name, v=digest)
 
 
 def serve(filename: str) -> Response:

@@ -6,11 +6,12 @@ from flask_login import current_user, login_user
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from webapp.extensions import db, htmx, login_manager
+from webapp.extensions import htmx, login_manager
 from webapp.people import portal_session, seen_as, sessions
 from webapp.people.next_page import page_to_come_back_to
 from webapp.people.user import User
 from webapp.people.visitor import SeenAccount, Visitor
+from webapp.reading import close_reader, reader
 
 # Where a visitor is somebody: the account's own pages. Whatever is about a person, or comes to be, is not among them.
 _VISITORS_BLUEPRINTS = {"credits", "pricing", "checkout", "checkout_return", "subscribe", "plan", "cards"}
@@ -30,7 +31,7 @@ def register(app: Flask) -> None:
 
 
 def load_user(token: object) -> User | Visitor | None:
-    """The person of that session, by one statement of its own that leaves no database transaction open.
+    """The person of that session, by one statement that leaves no database transaction open.
 
     So a page may talk to Stripe without holding one. When the database is away, the first caller gets the error
     and the page about it is then made as for nobody.
@@ -40,22 +41,24 @@ def load_user(token: object) -> User | Visitor | None:
     is_visitor = token.startswith(portal_session.PREFIX)
     if is_visitor and not _is_for_visitors():
         return None
-    engine = db.engine.execution_options(isolation_level="AUTOCOMMIT")
     try:
-        with Session(engine, expire_on_commit=False) as own:
-            if is_visitor:
-                return _visitor(own, token)
-            seen = sessions.find(own, token=token)
-            if seen is None:
-                return None
-            own.expunge(seen.user)
-            if seen.due:
-                sessions.touch(own, session_id=seen.session_id, stay=seen.stay)
-                session.modified = True  # the cookie of who stays signed in lives on from now, too
-            seeing = _seeing(own, seen)
+        own = reader()
+        if is_visitor:
+            return _visitor(own, token)
+        seen = sessions.find(own, token=token)
+        if seen is None:
+            return None
+        if seen.due:
+            sessions.touch(own, session_id=seen.session_id, stay=seen.stay)
+            session.modified = True  # the cookie of who stays signed in lives on from now, too
+        seeing = _seeing(own, seen)
     except SQLAlchemyError:
         g.user_not_loadable = True
+        close_reader()
         raise
+    finally:
+        if request.method not in READING:  # what follows is written, by a connection of its own
+            close_reader()
     seen.user.current_session_id = seen.session_id
     seen.user.session_token = token
     seen.user.seeing = seeing

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Identity, Text, select, update
+from sqlalchemy import BigInteger, DateTime, Identity, Text, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -74,9 +74,12 @@ def find_suspension(session: Session, *, account_id: int) -> Suspension | None:
     return session.scalars(found).one_or_none()
 
 
+_IS_SUSPENDED = text("SELECT FROM suspensions WHERE account_id = :account_id AND ended_at IS NULL")
+
+
 def is_suspended(session: Session, *, account_id: int) -> bool:
     """Whether it is now."""
-    return find_suspension(session, account_id=account_id) is not None
+    return session.execute(_IS_SUSPENDED, {"account_id": account_id}).first() is not None
 
 
 def suspended_among(session: Session, *, account_ids: Collection[int]) -> dict[int, AccountSuspended]:
