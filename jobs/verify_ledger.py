@@ -38,7 +38,15 @@ def verify_ledger() -> None:
         with unit_of_work() as session:
             now = ledger.now(session)
         processes = max(1, (os.cpu_count() or 1) // 2)
-        report = verify_all(url, jobs=processes, now=now, progress=lambda entries: count(entries=entries))
+        about_so_many = 0
+
+        def show(entries: int) -> None:
+            nonlocal about_so_many
+            about_so_many += entries
+            count(entries=entries)
+
+        report = verify_all(url, jobs=processes, now=now, progress=show)
+        count(entries=report.entries - about_so_many)  # on the way it was told how much work is done, about
         report.findings += findings(url)
         with connect(url) as connection:
             seals = check_seals(connection, keys=seal_keys(settings))
