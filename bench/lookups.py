@@ -123,6 +123,8 @@ def look(app: Flask, asker: Asker, path: str, *, tag: str, rounds: int) -> Looke
     for _ in range(WARM_UP):
         asker.client.get(address)
     with noted_lookups() as noted:
+        asker.client.get(address)  # what is kept from one page to the next is looked up once
+        noted.clear()
         answer = asker.client.get(address)
     if answer.status_code != 200 or f'lang="{tag}"' not in answer.text:
         raise RuntimeError(f"{address} in {tag} answered {answer.status}.")
@@ -153,11 +155,14 @@ def noted_lookups() -> Iterator[list[Lookup]]:
     from webapp.i18n.catalogs import LiveDomain
 
     noted: list[Lookup] = []
+    standing: dict[tuple[int, bool], Noting] = {}
     found = LiveDomain.get_translations
 
     def noting(self: Any) -> Any:
         by_library = sys._getframe(1).f_globals["__name__"] == "flask_babel"
-        return Noting(found(self), get_translations if by_library else partial(found, self), noted)
+        catalog = found(self)
+        found_by = get_translations if by_library else partial(found, self)
+        return standing.setdefault((id(catalog), by_library), Noting(catalog, found_by, noted))
 
     LiveDomain.get_translations = noting  # type: ignore[method-assign]
     try:
