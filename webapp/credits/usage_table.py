@@ -1,6 +1,7 @@
 """The usage page's tables: the same figures as the chart, and what each feature's share is."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from urllib.parse import urlencode
 
@@ -94,15 +95,19 @@ def name_of(key: str | None, names: dict[str, str], bare: str) -> str:
 
 def history_query(asked: UsageQuery, stretch: Stretch, *, feature: str = "") -> str:
     """The history's filters for these spends. Its dates are the reader's; days of another zone are given as times."""
+    spends = _spends_on(feature or asked.feature)
     if asked.own_zone:
-        ends = {"from": stretch.first.isoformat(), "to": stretch.last.isoformat()}
-    else:
-        ends = {
-            "from": stretch.since.astimezone(asked.zone).isoformat(),
-            "to": stretch.until.astimezone(asked.zone).isoformat(),
-        }
-    feature = feature or asked.feature
-    return urlencode({"kind": "spend", **({"feature": feature} if feature else {}), **ends})
+        return f"{spends}&from={stretch.first.isoformat()}&to={stretch.last.isoformat()}"
+    ends = {
+        "from": stretch.since.astimezone(asked.zone).isoformat(),
+        "to": stretch.until.astimezone(asked.zone).isoformat(),
+    }
+    return f"{spends}&{urlencode(ends)}"
+
+
+@lru_cache(maxsize=1_000)
+def _spends_on(feature: str) -> str:
+    return urlencode({"kind": "spend", "feature": feature} if feature else {"kind": "spend"})
 
 
 def _line(row: UsageRow, figures: UsageFigures, asked: UsageQuery) -> UsageLine:

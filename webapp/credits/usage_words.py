@@ -1,9 +1,10 @@
 """What stretches of time are called, and the lists that the usage page offers."""
 
 from datetime import date, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel import dates
+from babel import Locale, dates
 from flask_babel import get_locale, pgettext
 from flask_babel import gettext as _
 
@@ -65,12 +66,17 @@ def span_name(first: date, last: date) -> str:
 def stretch_name(stretch: Stretch, group: str) -> str:
     """A day with its weekday, a whole month by its name, anything else from when to when."""
     if group == "day":
-        return str(dates.format_skeleton("yMMMEd", stretch.first, locale=get_locale()))
+        return _written("yMMMEd", stretch.first, get_locale())
     if group == "month" and stretch.first.day == 1 and (stretch.last + timedelta(days=1)).day == 1:
-        return str(dates.format_skeleton("yMMMM", stretch.first, locale=get_locale()))
+        return _written("yMMMM", stretch.first, get_locale())
     return span_name(stretch.first, stretch.last)
 
 
 def short_name(stretch: Stretch, group: str) -> str:
     """For the chart's edge: the day on which it begins, or the month."""
-    return str(dates.format_skeleton("MMM" if group == "month" else "MMMd", stretch.first, locale=get_locale()))
+    return _written("MMM" if group == "month" else "MMMd", stretch.first, get_locale())
+
+
+@lru_cache(maxsize=10_000)  # a page has up to two hundred of them, and the next page nearly the same
+def _written(skeleton: str, day: date, locale: Locale | None) -> str:
+    return str(dates.format_skeleton(skeleton, day, locale=locale))

@@ -1,7 +1,7 @@
 """Numbers, money and times as the reader writes them."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache, wraps
 from typing import Any, Literal
@@ -163,7 +163,13 @@ def precise(value: datetime) -> str:
 
 def clock(value: datetime) -> str:
     """14:32."""
-    return dates.format_time(_local(value), "short", tzinfo=get_timezone(), locale=_locale())
+    local = _local(value)
+    return _time_of_day(local.hour, local.minute, _locale())
+
+
+@lru_cache(maxsize=_KEPT)
+def _time_of_day(hour: int, minute: int, locale: Locale) -> str:
+    return dates.format_time(time(hour, minute), "short", locale=locale)
 
 
 def relative(value: datetime) -> str:
