@@ -1,11 +1,11 @@
 """Leaving room for others: a job of many chunks looks after each who else is at work, and rests for them.
 
 The model. A chunk keeps a core and the disk busy, and takes from whoever works meanwhile what that is worth. So after
-each chunk the job counts the sessions that are in the midst of something in that moment, and rests one and a half times
-as long as the chunk took for each of them, three times as long at the most. Nobody there: no rest. A session that is
-there a tenth of the time, like the few statements of a thousand live balances, is met by one chunk in ten, so it costs
-the job a seventh of its rate. Two that are always there leave it a quarter of the time, and keep most of theirs. Jobs
-meet each other, too: two of them with nobody else work half of the time each, and as the rest is bounded, none starves.
+each chunk the job counts the sessions that are in the midst of something in that moment, and rests twice as long as the
+chunk took for each of them, four times as long at the most. Nobody there: no rest. A session that is there a tenth of
+the time, like the few statements of a thousand live balances, is met by one chunk in ten, so it costs the job a sixth
+of its rate. Two that are always there leave it a fifth of the time, and keep most of theirs. Jobs meet each other, too:
+two of them with nobody else work half of the time each, and as the rest is bounded, none starves.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from webapp.database import unit_of_work
 
 # Of the time that the chunk took: for each session that is busy, and for all of them.
-REST_FOR_EACH = 1.5
-LONGEST_REST = 3.0
+REST_FOR_EACH = 2.0
+LONGEST_REST = 4.0
 # A chunk may have waited for a lock, and was no burden then.
 LONGEST_SECONDS = 5.0
 

@@ -134,7 +134,7 @@ def test_where_sessions_are_hidden_one_is_taken_to_be_busy(
 
 
 def test_a_rest_grows_with_those_at_work_and_is_bounded() -> None:
-    assert [rest_of(0.2, busy=others) for others in range(5)] == pytest.approx([0, 0.3, 0.6, 0.6, 0.6])
+    assert [rest_of(0.2, busy=others) for others in range(5)] == pytest.approx([0, 0.4, 0.8, 0.8, 0.8])
     assert rest_of(30, busy=1) == pace.LONGEST_SECONDS
 
 
