@@ -1,7 +1,10 @@
 """`python -m jobs.worker`: runs what is in the queue, a forked process for each job."""
 
+import gc
+import pkgutil
 import signal
 import time
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -10,7 +13,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
+from sqlalchemy.orm import configure_mappers
 
+import jobs
 from jobs.application import application
 from webapp.config import Settings
 from webapp.queue import QUEUE
@@ -18,6 +23,7 @@ from webapp.queue import QUEUE
 log = structlog.get_logger()
 
 WAIT_SECONDS = 1.0
+PROGRAMS = ("jobs.worker", "jobs.cron")
 
 
 class StoppableWorker(Worker):
@@ -37,6 +43,7 @@ def run() -> None:
     """
     settings: Settings = application().config["SETTINGS"]
     assert settings.redis_url is not None
+    _prepare_forks()
     while True:
         # a connection of its own: RQ waits on it for minutes, and changes its timeouts
         connection = Redis.from_url(settings.redis_url, socket_connect_timeout=2)
@@ -52,6 +59,16 @@ def run() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
         time.sleep(WAIT_SECONDS)
+
+
+def _prepare_forks() -> None:
+    """What every job would do first is done once: a fork of this process is given it."""
+    for module in pkgutil.iter_modules(jobs.__path__, "jobs."):
+        if module.name not in PROGRAMS:
+            import_module(module.name)
+    configure_mappers()
+    gc.collect()
+    gc.freeze()  # a fork that looked through all of it for garbage would also have a copy made of it
 
 
 def _leave(_signum: int, _frame: FrameType | None) -> None:
