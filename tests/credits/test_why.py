@@ -220,3 +220,25 @@ def test_strange_figures_in_a_line_are_left_out(member: Member, odd: object) -> 
         line = {**dict.fromkeys(words, odd), "model": model, "credits": 1}
         entry = member.spend(1, feature="image", quantity=1, pricing={"lines": [line]})
         assert member.get(f"/credits/entries/{entry.seq}").status_code == 200
+
+
+def test_carried_over_credits_that_expire_are_called_so_in_the_history(member: Member) -> None:
+    grant = member.grant(50, "Pro", expires_at=clock.now() + timedelta(seconds=1))
+    member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(seconds=5)))
+    rolled = member.write(
+        lambda session, account_id: ledger.roll_over(
+            session,
+            account_id=account_id,
+            grant_id=grant.seq,
+            cap=20,
+            source_key="rollover:1",
+            actor="billing",
+            expires_at=clock.now() + timedelta(seconds=60),
+        )
+    )
+    assert rolled.entry.amount == 20
+    member.write(lambda session, account_id: ledger.advance_clock(session, by=timedelta(seconds=65)))
+    member.write(lambda session, account_id: ledger.expire_account(session, account_id=account_id))
+    lines = [" ".join(line.split()) for line in member.get("/credits/history").text.split("<tr")]
+    expired = [line for line in lines if "Expired" in line and "</tr>" in line]
+    assert ["Pro, carried over" in line for line in expired] == [True, False]

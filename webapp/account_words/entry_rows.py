@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from functools import partial
 from itertools import groupby
 
 from sqlalchemy.orm import Session
@@ -38,12 +39,14 @@ class Row:
 def rows_of(session: Session, entries: list[Entry]) -> list[Row]:
     """The entries, newest first, as rows of one table."""
     widths = _widths([entry.balance_after for entry in entries])
-    became = {**disputes_in_short(session, entries), **what_became_of_it(session, entries)}
+    named = partial(entry_detail, session)
+    disputes = disputes_in_short(session, entries)
+    ended = what_became_of_it(session, entries, named=named)
     return [
         Row(
             entry=entry,
             title=shorten(entry_title(session, entry), 80),
-            detail=shorten(_detail(session, entry, became.get(entry.seq)), 120),
+            detail=shorten(ended.get(entry.seq) or _detail(named(entry), disputes.get(entry.seq)), 120),
             link=link_of(entry),
             width=widths[place],
             width_above=widths[place - 1] if place else None,
@@ -63,9 +66,8 @@ def link_of(entry: Entry) -> str:
     return "/credits#unlocks" if entry.kind == "spend" and (entry.pricing or {}).get("unlock") else ""
 
 
-def _detail(session: Session, entry: Entry, became: str | None) -> str:
-    detail = entry_detail(session, entry)
-    return f"{detail} · {became}" if became else detail
+def _detail(detail: str, dispute: str | None) -> str:
+    return f"{detail} · {dispute}" if dispute else detail
 
 
 def by_day(rows: list[Row], *, zone: tzinfo) -> list[tuple[date, list[Row]]]:

@@ -1,6 +1,6 @@
 """Why a plan gave credits, and what became of those that were left, in words that the one who is on it understands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ledger
 from webapp.billing.entitlement import EntitlementPeriod
-from webapp.billing.left_over import taken_over
+from webapp.billing.left_over import carried
 from webapp.i18n.formats import credits_number
 from webapp.ledger import Entry
 
@@ -56,27 +56,33 @@ def carried_over_to(session: Session, *, account_id: int, grant_id: int) -> Entr
     return ledger.entry(session, account_id=account_id, seq=period.rolled_into)
 
 
-def what_became_of_it(session: Session, entries: Sequence[Entry]) -> dict[int, str]:
-    """What the history says, beside the name, of credits of a plan that expired: by the entry's seq.
+def what_became_of_it(session: Session, entries: Sequence[Entry], *, named: Callable[[Entry], str]) -> dict[int, str]:
+    """What the history says of credits of a plan that expired, by the entry's seq; `named` is what they are called.
 
-    Nothing of those that were simply lost. Two statements, however many entries.
+    Nothing of those of a month that were simply lost. One statement, however many entries.
     """
     ended = [entry for entry in entries if entry.kind == "expire" and entry.about_seq is not None]
     grants = [(entry.account_id, entry.about_seq) for entry in ended if entry.about_seq is not None]
-    carried = taken_over(session, grants=grants)
+    on, before = carried(session, grants=grants)
     found = {}
     for entry in ended:
-        amount = carried.get((entry.account_id, entry.about_seq or 0))
-        if amount is not None and amount >= -entry.amount:
-            found[entry.seq] = _("all of them carried over")
-        elif amount is not None:
-            found[entry.seq] = ngettext(
-                "%(number)s of them carried over",
-                "%(number)s of them carried over",
-                amount,
-                number=credits_number(amount),
-            )
+        grant = (entry.account_id, entry.about_seq or 0)
+        if grant in on:
+            found[entry.seq] = f"{named(entry)} · {_how_many(on[grant], of=-entry.amount)}"
+        elif grant in before:
+            found[entry.seq] = _("%(grant)s, carried over", grant=named(entry))
     return found
+
+
+def _how_many(amount: int, *, of: int) -> str:
+    if amount >= of:
+        return _("all of them carried over")
+    return ngettext(
+        "%(number)s of them carried over",
+        "%(number)s of them carried over",
+        amount,
+        number=credits_number(amount),
+    )
 
 
 def carried_over_words(amount: int) -> str:

@@ -32,6 +32,10 @@ _DONE = text(
     f"SELECT m.account_id, m.seq, r.amount FROM {_MONTH}"  # noqa: S608
     " JOIN ledger.entries_v r ON r.account_id = p.account_id AND r.seq = p.rolled_into WHERE true" + _THESE
 )
+_ENDED = text(
+    f"{_DONE.text} UNION ALL SELECT m.account_id, m.seq, NULL FROM ledger.entries_v m"  # noqa: S608
+    f" WHERE m.kind = 'grant' AND m.about_seq IS NOT NULL{_THESE}"
+)
 
 
 def taken_over_soon(session: Session, *, grants: Sequence[AccountGrant], now: datetime) -> dict[AccountGrant, int]:
@@ -44,10 +48,26 @@ def taken_over(session: Session, *, grants: Sequence[AccountGrant]) -> dict[Acco
     return _figures(session, _DONE, grants)
 
 
+def carried(session: Session, *, grants: Sequence[AccountGrant]) -> tuple[dict[AccountGrant, int], set[AccountGrant]]:
+    """What `taken_over` says, and those of the grants that had been carried over themselves. One statement."""
+    if not grants:
+        return {}, set()
+    on, before = {}, set()
+    for account_id, grant_id, amount in session.execute(_ENDED, _arguments(grants)):
+        if amount is None:
+            before.add((account_id, grant_id))
+        else:
+            on[account_id, grant_id] = amount
+    return on, before
+
+
 def _figures(
     session: Session, statement: TextClause, grants: Sequence[AccountGrant], **more: datetime
 ) -> dict[AccountGrant, int]:
     if not grants:
         return {}
-    arguments = {"account_ids": [one[0] for one in grants], "grant_ids": [one[1] for one in grants], **more}
-    return {(row[0], row[1]): row[2] for row in session.execute(statement, arguments)}
+    return {(row[0], row[1]): row[2] for row in session.execute(statement, {**_arguments(grants), **more})}
+
+
+def _arguments(grants: Sequence[AccountGrant]) -> dict[str, list[int]]:
+    return {"account_ids": [one[0] for one in grants], "grant_ids": [one[1] for one in grants]}
