@@ -159,7 +159,7 @@ def test_what_waits_leads_to_a_list_that_shows_it_alone(person: Callable[..., Me
 def test_a_big_ledger_that_nobody_added_up_is_not_added_up_on_a_page(
     fresh_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.billing.reports.MANY_ENTRIES", -2)
+    monkeypatch.setattr("webapp.billing.reports.MOST_LIVE_ENTRIES", -2)
     with fresh_app.app_context(), unit_of_work() as session:
         reach = reach_of(session)
         assert not reach.complete

@@ -14,11 +14,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.billing.report_days import MANY_ENTRIES, first_open_day
+from webapp.billing.report_days import first_open_day
 from webapp.billing.report_lines import LINES
 
-# So much of a big ledger can be added up while somebody waits.
+# So much can be added up while somebody waits: of a big ledger, and of one that was never rolled up.
 MOST_LIVE = timedelta(days=2)
+MOST_LIVE_ENTRIES = 100_000
 
 SUMS = ("credits", "sold_minor", "recognised_minor", "breakage_minor", "refunded_minor", "deferred_minor")
 
@@ -204,7 +205,7 @@ def reach_of(session: Session) -> Reach:
     row = session.execute(_PROGRESS).one()
     now = ledger.now(session)
     rolled: datetime | None = row.rolled_until
-    complete = row.entries < MANY_ENTRIES or (rolled is not None and now - rolled <= MOST_LIVE)
+    complete = row.entries < MOST_LIVE_ENTRIES or (rolled is not None and now - rolled <= MOST_LIVE)
     return Reach(rolled_until=rolled, until=now if complete else rolled or now, complete=complete)
 
 
