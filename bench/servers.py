@@ -16,7 +16,7 @@ import psutil
 
 from webapp.config import Settings
 from webapp.database import upgrade
-from webapp.embedded.programs import WEB_THREADS, WEB_WORKERS
+from webapp.embedded.programs import WEB_CONNECTIONS, WEB_THREADS, WEB_WORKERS
 from webapp.embedded.servers import Servers, ensure_servers
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -70,6 +70,7 @@ def web(servers: Servers, *, app: Sequence[str] = ("webapp.wsgi:app",)) -> Itera
     command = [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
         "--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--log-level", "warning",
+        "--backlog", str(WEB_CONNECTIONS), "--backpressure", str(WEB_CONNECTIONS),
         *app,
     ]  # fmt: skip
     counters = {METRICS_FOLDER: str(servers.data_dir / f"metrics-{port}")}

@@ -11,6 +11,8 @@ HOST = os.environ.get("HOST", "127.0.0.1")
 METRICS = "metrics"  # in DATA_DIR: where the web processes add up their counters
 WEB_WORKERS = 2
 WEB_THREADS = 4
+# An open tab keeps its connection, and granian begins no more than so many, whether or not they ask for anything.
+WEB_CONNECTIONS = 4_096
 
 
 def programs_of(settings: Settings, *, environment: Mapping[str, str]) -> list[Program]:
@@ -21,6 +23,7 @@ def programs_of(settings: Settings, *, environment: Mapping[str, str]) -> list[P
     """
     web = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(settings.port)]
     web += ["--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)]
+    web += ["--backlog", str(WEB_CONNECTIONS), "--backpressure", str(WEB_CONNECTIONS)]
     web += [
         "--respawn-failed-workers",
         "--workers-kill-timeout",
