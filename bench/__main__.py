@@ -27,7 +27,7 @@ def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_
         print("This machine is busy with other work: what follows is noise.", flush=True)
     if options.http:
         lines = through_http(accounts=options.accounts or accounts, seconds=options.seconds)
-        _tell("python -m bench --http", machine, report.table(lines), write=options.write)
+        report.tell("python -m bench --http", machine, report.table(lines), write=options.write)
         return
     bulk = options.bulk or (FULL if full or options.full else SHORT)
     lines, note = measure(
@@ -37,13 +37,7 @@ def main(*, title: str = "make bench", accounts: int = 10_000, entries: int = 1_
         bulk=bulk,
         seconds=options.seconds,
     )
-    _tell(title, machine, f"{report.table(lines)}\n\n{note}", write=options.write)
-
-
-def _tell(title: str, machine: str, text: str, *, write: bool) -> None:
-    print("\n" + text)
-    if write:
-        report.append(title, f"{machine}\n\n{text}")
+    report.tell(title, machine, f"{report.table(lines)}\n\n{note}", write=options.write)
 
 
 def _options() -> argparse.Namespace:

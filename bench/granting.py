@@ -211,9 +211,7 @@ def main() -> None:
     with private_servers() as servers, new_pool() as pool:
         many = make_accounts(servers.superuser_url, prefix="many-", accounts=options.bystanders)
         lines = granting(pool, servers, many, accounts=options.accounts, seconds=options.seconds)
-    print("\n" + report.table(lines))
-    if options.write:
-        report.append("python -m bench.granting", f"{machine}\n\n{report.table(lines)}")
+    report.tell("python -m bench.granting", machine, report.table(lines), write=options.write)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,7 @@ def main() -> int:
         app = make_app(environment_of(servers, port=8000))
         (client,) = sign_in(app, [first])
         looked = list(measure(app, Asker(client, GRANTS_EACH + SPENDS), rounds=options.rounds))
-    text = f"{table(looked)}\n\n{verdict(looked)}"
-    print(f"\n{text}")
-    if options.write:
-        report.append("python -m bench.lookups", f"{machine}\n\n{text}")
+    report.tell("python -m bench.lookups", machine, f"{table(looked)}\n\n{verdict(looked)}", write=options.write)
     return 0
 
 

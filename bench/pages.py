@@ -97,9 +97,7 @@ def main() -> int:
     aims = f"at most {AIM_MS:.0f} ms, of those of admins {admins.AIM_MS:.0f} ms"
     aim = f"Aim: p95 of every page {aims}: " + ("met." if not slow else f"not by {', '.join(slow)}.")
     size = f"{options.people:,} people, {options.entries:,} entries, {built.longest:,} of them in one account."
-    print(f"\n{text}\n\n{size} {aim}")
-    if options.write:
-        report.append("python -m bench.pages", f"{machine}\n\n{text}\n\n{size} {aim}")
+    report.tell("python -m bench.pages", machine, f"{text}\n\n{size} {aim}", write=options.write)
     return 0
 
 

@@ -72,8 +72,14 @@ def _commit() -> str:
     return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
 
 
-def append(title: str, text: str) -> None:
-    """Add a run to docs/benchmarks.md."""
+def tell(title: str, machine: str, text: str, *, write: bool) -> None:
+    """Print what was measured, and with `write` add the run to docs/benchmarks.md."""
+    print(f"\n{text}")
+    if write:
+        _append(title, f"{machine}\n\n{text}")
+
+
+def _append(title: str, text: str) -> None:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     with DOCUMENT.open("a", encoding="utf-8") as document:
         document.write(f"\n## {title}, {when}\n\n{text}\n")

@@ -298,9 +298,7 @@ def main() -> None:
             table = asyncio.run(measure(people, port=port, secret=secret, **rates))
         table += f"\n{least}"
     words = f"{options.tabs:,} tabs, each asking every {interval():g} s; processor time as shares of one core."
-    print(f"\n{words}\n\n{table}")
-    if options.write:
-        report.append("bench.tabs", f"{machine}\n\n{words}\n\n{table}")
+    report.tell("bench.tabs", machine, f"{words}\n\n{table}", write=options.write)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ takes a unit of work (docs/decisions/reading.md).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from sqlalchemy import Connection, Engine, TextClause, text
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.engine import Result
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
@@ -22,14 +19,7 @@ from sqlalchemy.types import NullType
 from webapp import clock
 from webapp.extensions import db
 from webapp.ledger.call import call_directly
-
-
-@dataclass
-class _Ready:
-    """A statement as psycopg takes it, and the names of its columns once they are known."""
-
-    sql: str
-    names: tuple[str, ...] = ()
+from webapp.plain_sql import plain_statement
 
 
 class Reader(Session):
@@ -67,25 +57,20 @@ class Reader(Session):
     def _ask(
         self, statement: TextClause, arguments: Mapping[str, Any]
     ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]] | None:
-        ready = _ready_of(statement)
         connection = self._connection.connection.driver_connection
-        if ready is None or connection is None:
+        if connection is None or not _is_plain(statement):
             return None
+        plain = plain_statement(statement.text)
+        listeners = self._connection.dispatch.before_cursor_execute
         try:
-            cursor = connection.cursor()
-            for note in self._connection.dispatch.before_cursor_execute:
-                note(self._connection, cursor, ready.sql, arguments, None, False)
-            cursor.execute(ready.sql, arguments)
-            rows = cursor.fetchall()
+            rows = plain.rows(connection, arguments, listeners=listeners, told_of=self._connection)
         except psycopg.Error as error:
             if connection.closed or not error.sqlstate:
                 return None
             raise DBAPIError.instance(
-                ready.sql, None, error, psycopg.Error, hide_parameters=True, dialect=self._connection.dialect
+                plain.sql, None, error, psycopg.Error, hide_parameters=True, dialect=self._connection.dialect
             ) from error
-        if not ready.names:
-            ready.names = tuple(column.name for column in cursor.description or ())
-        return ready.names, rows
+        return plain.names, rows
 
 
 def register(app: Flask) -> None:
@@ -117,13 +102,7 @@ def close_reader() -> None:
         found.close()
 
 
-def _ready_of(statement: TextClause) -> _Ready | None:
-    plain = all(
+def _is_plain(statement: TextClause) -> bool:
+    return all(
         isinstance(one.type, NullType) and one.required and not one.expanding for one in statement._bindparams.values()
     )
-    return _ready(statement.text) if plain else None
-
-
-@lru_cache(maxsize=1_000)
-def _ready(sql: str) -> _Ready:
-    return _Ready(str(text(sql).compile(dialect=PGDialect_psycopg())))  # type: ignore[no-untyped-call]

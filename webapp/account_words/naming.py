@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from webapp.account_words.plan_words import plan_cause, plan_detail, plan_story
+from webapp.account_words.plan_words import carried_over, plan_cause, plan_detail, plan_story
 from webapp.account_words.reversal_words import in_full, in_short, reversal_of
 from webapp.i18n.content import translate
 from webapp.ledger import Entry, Grant, Hold
@@ -98,7 +98,7 @@ def story_of(entry: Entry) -> str:
 def grant_name(grant: Grant) -> str:
     """What a grant is called."""
     name = grant_words(grant.description, of_purchase=grant.source == "purchase") or kind_label("grant")
-    return _("%(grant)s, carried over", grant=name) if grant.source == ROLLOVER else name
+    return carried_over(name) if grant.source == ROLLOVER else name
 
 
 def hold_name(session: Session, hold: Hold) -> str:

@@ -70,8 +70,13 @@ def what_became_of_it(session: Session, entries: Sequence[Entry], *, named: Call
         if grant in on:
             found[entry.seq] = f"{named(entry)} · {_how_many(on[grant], of=-entry.amount)}"
         elif grant in before:
-            found[entry.seq] = _("%(grant)s, carried over", grant=named(entry))
+            found[entry.seq] = carried_over(named(entry))
     return found
+
+
+def carried_over(name: str) -> str:
+    """What credits called `name` are called once a month has handed them on."""
+    return _("%(grant)s, carried over", grant=name)
 
 
 def _how_many(amount: int, *, of: int) -> str:

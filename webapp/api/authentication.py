@@ -46,9 +46,9 @@ def kept_key(*, authorization: str, address: str | None) -> KnownKey | None:
     secret = _secret_in(authorization)
     key = None if secret is None or len(secret) > LONGEST_SECRET else kept().keys.get(hash_secret(secret))
     moment = clock.now()
-    if key is None or not (key.works_at(moment) and key.is_noted_at(moment)):
+    if key is None or not (key.works_at(moment) and key.works_from(_address(address)) and key.is_noted_at(moment)):
         return None
-    return key if not key.ip_ranges or key.works_from(_address(address)) else None
+    return key
 
 
 def _secret_in(authorization: str) -> str | None:

@@ -8,24 +8,15 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, TextClause
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 
+from webapp.plain_sql import plain_statement
+
 MOST_IDLE = 16
-
-
-@dataclass
-class _Ready:
-    """A statement as psycopg takes it, and the names of its columns once they are known."""
-
-    sql: str
-    names: tuple[str, ...] = ()
 
 
 class Direct:
@@ -42,30 +33,24 @@ class Direct:
 
         Raises DBAPIError as a Session does for what PostgreSQL refused; nothing was written then.
         """
-        ready = _ready(statement)
+        plain = plain_statement(statement.text)
         connection = self._connection()
         if connection is None:
             return None
         try:
-            cursor = connection.cursor()
-            for note in self._engine.dispatch.before_cursor_execute:
-                note(None, cursor, ready.sql, arguments, None, False)
-            cursor.execute(ready.sql, arguments)
-            rows = cursor.fetchall()
+            rows = plain.rows(connection, arguments, listeners=self._engine.dispatch.before_cursor_execute)
         except psycopg.Error as error:
             if connection.closed or not error.sqlstate:
                 connection.close()
                 self.close()  # what ended this one has ended the others: a restart, or a changed database
                 return None
             self._give_back(connection)
-            raise DBAPIError(ready.sql, None, error, hide_parameters=True) from error
+            raise DBAPIError(plain.sql, None, error, hide_parameters=True) from error
         except BaseException:
             connection.close()
             raise
-        if not ready.names:
-            ready.names = tuple(column.name for column in cursor.description or ())
         self._give_back(connection)
-        return [dict(zip(ready.names, row, strict=True)) for row in rows]
+        return [dict(zip(plain.names, row, strict=True)) for row in rows]
 
     def close(self) -> None:
         """No connection is idle any more."""
@@ -95,8 +80,3 @@ def _close_all(connections: "deque[psycopg.Connection[Any]]") -> None:
     with suppress(IndexError):  # none is left
         while True:
             connections.pop().close()
-
-
-@lru_cache(maxsize=500)
-def _ready(statement: TextClause) -> _Ready:
-    return _Ready(sql=str(statement.compile(dialect=PGDialect_psycopg())))  # type: ignore[no-untyped-call]

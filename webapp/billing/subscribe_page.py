@@ -56,12 +56,9 @@ _INTENT = re.compile(r"[A-Za-z0-9_-]{16,64}")
 def summary(code: str) -> ResponseReturnValue:
     """What the plan gives, what it costs and when, before anybody pays."""
     session = reader()
-    plan = _plan_or_refusal(session, code)
+    plan = _plan_or_elsewhere(session, code)
     if not isinstance(plan, Plan):
         return plan
-    elsewhere = _already_somewhere(session, plan)
-    if elsewhere is not None:
-        return elsewhere
     wanted = choose_currency(request.args.get("currency"), _settings())
     offered = _offered(plan)
     if not offered:
@@ -77,12 +74,9 @@ def subscribe(code: str) -> ResponseReturnValue:
     if not _INTENT.fullmatch(intent):
         intent = secrets.token_urlsafe(18)
     with unit_of_work() as session:
-        plan = _plan_or_refusal(session, code)
+        plan = _plan_or_elsewhere(session, code)
         if not isinstance(plan, Plan):
             return plan
-        elsewhere = _already_somewhere(session, plan)
-        if elsewhere is not None:
-            return elsewhere
         if plan.kind == "free":
             return _take_free(session, plan)
         currency = request.form.get("currency", _settings().currencies[0]).strip().upper()
@@ -178,15 +172,18 @@ def _to_stripe(order_id: int) -> ResponseReturnValue:
     return _refused(410, _("This checkout has expired. Nothing was charged."))
 
 
-def _plan_or_refusal(session: Session, code: str) -> Plan | ResponseReturnValue:
+def _plan_or_elsewhere(session: Session, code: str) -> Plan | ResponseReturnValue:
+    """The plan that the reader may begin; else what says why not, or leads to where they are already."""
     try:
-        return choose_plan(session, code=code, holder=_reader(session))
+        plan = choose_plan(session, code=code, holder=_reader(session))
     except PlanNotFound:
         abort(404)
     except PlanNotOnOffer:
         return _refused(410, _("This plan is not offered any more."))
     except Suspended:
         return _refused(403, _("Your account is suspended, so nothing can be bought with it at the moment."))
+    elsewhere = _already_somewhere(session, plan)
+    return plan if elsewhere is None else elsewhere
 
 
 def _already_somewhere(session: Session, plan: Plan) -> ResponseReturnValue | None:
