@@ -77,11 +77,12 @@ def test_fields_that_are_not_sent_stay_as_they_are(session: Session, ada: Browse
 
 
 def test_a_hostile_name_is_shown_as_it_is(ada: Browser) -> None:
-    name = "<script>alert('%s')</script> {{ 7*7 }} \"'"
+    name = "<script>alert('%s')</script> {{ 7777*9999 }} \"'"
     ada.post("/settings", {**SETTINGS, "name": name})
     page = ada.get("/settings").text
     assert "<script>alert" not in page
-    assert "49" not in re.sub(r"<svg.*?</svg>|<option.*?</option>|csrf_token.*?>|\?v=\w+", "", page, flags=re.DOTALL)
+    assert "77762223" not in page
+    assert "{{ 7777*9999 }}" in page
 
 
 def test_a_changed_password_leaves_this_browser_in_and_every_copy_out(app: Flask, ada: Browser) -> None:
