@@ -66,7 +66,16 @@ MAIN = (
     "settings",
     "security",
     "cards",
+    "subscribed",
+    "your-data",
+    "delete-account",
+    "forgot-password",
+    "reset-password",
+    "confirm-address",
+    "portal",
     "error-404",
+    "admin-overview",
+    "admin-account",
 )
 # What one has to see of these lies further down.
 HEIGHTS = {"usage": 1350, "playground-cost": 1200, "landing": 1100}
