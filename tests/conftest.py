@@ -36,6 +36,7 @@ import gc
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -187,20 +188,24 @@ def costly_hasher() -> Iterator[PasswordHasher]:
 
 @pytest.fixture(scope="session", autouse=True)
 def impatient_sdk() -> Iterator[None]:
-    """Stripe's SDK asks again at once, where it would wait for a second in all."""
+    """Stripe's SDK asks again at once, where it would wait for a second in all.
+
+    But for what Stripe refuses while another request with the same key is being worked on (409): that takes its time.
+    """
     import stripe
+
+    asks_again = stripe.HTTPClient._should_retry
+
+    def waits_for_another(self: Any, response: Any, error: Any, retries: int, most: int | None) -> bool:
+        again = asks_again(self, response, error, retries, most)
+        if again and response is not None and response[1] == 409:
+            time.sleep(0.5 * 2**retries)
+        return again
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+        patch.setattr(stripe.HTTPClient, "_should_retry", waits_for_another)
         yield
-
-
-@pytest.fixture
-def patient_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stripe's SDK waits as it does for people: Stripe refuses who comes while the same key is being worked on."""
-    import stripe
-
-    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.5)
 
 
 @pytest.fixture

@@ -107,7 +107,6 @@ def test_the_same_key_leads_to_the_same_page_and_one_purchase(shop: Shop, seller
     assert seller.balance(name) == 500
 
 
-@pytest.mark.usefixtures("patient_sdk")
 def test_simultaneous_first_requests_lead_to_one_page(shop: Shop, seller: Caller) -> None:
     name = seller.new_account()
 

@@ -138,7 +138,6 @@ def test_the_same_key_leads_to_the_same_page_even_after_paying(shop: Shop, selle
     assert seller.balance(name) == 1000
 
 
-@pytest.mark.usefixtures("patient_sdk")
 def test_simultaneous_first_requests_lead_to_one_page(shop: Shop, seller: Caller) -> None:
     name = seller.new_account()
 

@@ -1,18 +1,16 @@
 """Everything that is kept about oneself, as one file; and that a long history streams in flat memory."""
 
-import gc
 import json
-import tracemalloc
 from collections.abc import Callable
-from contextvars import Context
 from typing import Any
 
 import pytest
 
 from tests.credits.member import Member
+from tests.forks import Forks
+from tests.servers import TestServers
 from webapp import ledger
-from webapp.credits import export, personal_data
-from webapp.database import unit_of_work
+from webapp.credits import personal_data
 
 
 def data_of(member: Member) -> dict[str, Any]:
@@ -83,56 +81,20 @@ def test_empty_values_and_hostile_text_survive(member: Member) -> None:
     assert data["entries"][0]["feature"] is None
 
 
-def test_a_long_history_streams_in_flat_memory(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten times the entries take no more memory; threads that listen to Redis take some meanwhile."""
-    monkeypatch.setattr(export, "CHUNK", 50)
-    monkeypatch.setattr(personal_data, "CHUNK", 50)
-    paths = ("/credits/history.csv", "/credits/history.json", "/settings/data.json")
-    member.grant(10**9)
-    spend_often(member, 150)
-    for path in paths:  # what is loaded once and kept
-        assert member.download(path).status_code == 200
-    short = {path: peak_of(member, path) for path in paths}
-    for _ in range(3):
-        spend_often(member, 450)
-    for path in paths:
-        most = short[path] * 1.3 + 300_000
-        assert any(peak_of(member, path, times=1) < most for _ in range(3)), path
-
-
-def spend_often(member: Member, times: int) -> None:
-    with member.app.app_context(), unit_of_work() as session:
-        before = ledger.balance(session, account_id=member.account_id).seq
-        ledger.spend_many(
-            session,
-            items=[
-                ledger.SpendItem(
-                    account_id=member.account_id,
-                    amount=1,
-                    idempotency_key=f"often:{before + number}",
-                    actor="api:test",
-                    description="something of some length to be written out again and again",
-                )
-                for number in range(times)
-            ],
-        )
-
-
-def peak_of(member: Member, path: str, *, times: int = 3) -> int:
-    """The most that was allocated at once while the answer was read piece by piece and dropped; the least of `times`.
-
-    What else this process has to clear away meanwhile is not the answer's.
-    """
-
-    def read() -> int:
-        with member.client.get(path, environ_overrides={"REMOTE_ADDR": member.ip}) as response:
-            assert response.status_code == 200
-            gc.collect()
-            tracemalloc.start()
-            try:
-                assert sum(len(piece) for piece in response.iter_encoded()) > 10_000
-                return tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
-
-    return min(Context().run(read) for _ in range(times))
+def test_a_long_history_streams_in_flat_memory(fresh_database: TestServers, forks: Forks) -> None:
+    """Ten times the entries take no more memory, measured where nothing else of the tests' runs."""
+    output = fresh_database.data_dir / "memory.log"
+    environment = {
+        "DATABASE_URL": fresh_database.database_url,
+        "DATABASE_OWNER_URL": fresh_database.owner_url,
+        "REDIS_URL": fresh_database.redis_url,
+        "DATA_DIR": str(fresh_database.data_dir),
+        "SIGN_UP_CREDITS": "0",
+    }
+    assert forks.start("tests.credits.reading", environment=environment, output=output).wait(120) == 0, (
+        output.read_text()
+    )
+    peaks: dict[str, list[int]] = json.loads(output.read_text().splitlines()[-1])
+    assert set(peaks) == {"/credits/history.csv", "/credits/history.json", "/settings/data.json"}
+    for path, (short, long) in peaks.items():
+        assert long < short * 1.3 + 100_000, path
