@@ -219,6 +219,25 @@ def test_a_key_in_a_batch_and_the_header_of_a_single_spend_name_the_same_spend(c
     assert (reused["status"], reused["problem"]["code"]) == (422, "idempotency_key_reused")
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"feature": "image"},
+        {"feature": "image", "quantity": 3, "metadata": {"ж": [1, 2.5, None, {"a": True}]}},
+        {"amount": 2, "description": "ü", "partial": True, "reference": "r"},
+        {"feature": "image", "occurred_at": "an hour ago", "dimensions": {}},
+    ],
+)
+def test_whatever_a_spend_says_a_batch_with_its_key_repeats_it(caller: Caller, terms: dict[str, Any]) -> None:
+    if "occurred_at" in terms:
+        terms = {**terms, "occurred_at": (clock.now() - timedelta(hours=1)).isoformat()}
+    body = {"account": caller.new_account(credits=100), **terms}
+    alone = caller.post("/spends", body, key="k")
+    assert alone.status_code == 201, alone.text
+    (batched,) = results(caller, [{**body, "idempotency_key": "k"}])
+    assert (batched["replayed"], batched["entry"]) == (True, alone.get_json())
+
+
 def test_the_same_key_twice_in_one_batch_is_one_spend(caller: Caller) -> None:
     name, other = caller.new_account(credits=10), caller.new_account(credits=10)
     one = item(name, 4)

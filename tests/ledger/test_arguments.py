@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from tests.ledger.asking import T0
 from tests.ledger.database_account import DatabaseAccount
 from webapp import ledger
-from webapp.ledger.arguments import as_json, checked
+from webapp.ledger.arguments import as_json, checked, checked_column
 
 Ask = Callable[[Session, dict[str, Any]], Any]
 
@@ -157,6 +157,31 @@ def test_nul_is_found_behind_any_number_of_backslashes() -> None:
     for backslashes in range(5):
         with pytest.raises(ledger.InvalidRequest):
             as_json("metadata", {"a": "\\" * backslashes + "\0"})
+
+
+VALUES: dict[str, list[Any]] = {
+    "amount": [1, 2**63 - 1, None, *NOT_NUMBERS],
+    "description": ["", "ä", None, "x" * 501, *NOT_TEXTS],
+    "idempotency_key": ["k" * 500, "k" * 501, *NOT_TEXTS],
+    "partial": [True, False],
+    "quantity": [True, Decimal(1)],
+    "occurred_at": [T0, T0.astimezone(timezone(timedelta(hours=5))), None, *NOT_MOMENTS],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in VALUES for value in VALUES[field]], ids=lambda _: ""
+)
+def test_a_column_of_values_is_taken_exactly_when_each_of_them_is(field: str, value: Any) -> None:
+    others = {"description": ["a", None, "b"], "idempotency_key": ["a"], "partial": [False], "occurred_at": [T0]}
+    column = [*others.get(field, [1, None]), value, value]
+    try:
+        taken = [checked({field: one})[field] for one in column]
+    except ledger.InvalidRequest:
+        with pytest.raises(ledger.InvalidRequest):
+            checked_column(field, column)
+    else:
+        assert list(checked_column(field, column)) == taken
 
 
 def test_a_refusal_says_what_would_be_right() -> None:

@@ -206,6 +206,12 @@ def entry_answer(entry: ledger.Entry, *, external_id: str) -> EntryAnswer:
     return _made_of(EntryAnswer, members_of(entry, external_id=external_id))
 
 
+def charged_item_answer(written: ledger.Written, *, external_id: str) -> ChargedItemAnswer:
+    """What became of an item of a batch that was charged, now or before."""
+    entry = entry_answer(written.entry, external_id=external_id)
+    return _made_of(ChargedItemAnswer, {"status": 201, "replayed": written.replayed, "entry": entry})
+
+
 def _made_of(answer: type[Made], members: dict[str, Any]) -> Made:
     """What `model_construct` makes of them; looking for defaults and aliases takes that ten times as long."""
     made = answer.__new__(answer)

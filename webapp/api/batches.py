@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from webapp import ledger
-from webapp.api.answers import BatchAnswer, ChargedItemAnswer, RefusedItemAnswer, entry_answer
+from webapp.api.answers import BatchAnswer, ChargedItemAnswer, RefusedItemAnswer, charged_item_answer
 from webapp.api.endpoint import LONGEST_KEY, Call, Endpoint, Reply, endpoint
 from webapp.api.fields import Request, described_as
 from webapp.api.identifiers import find_account_ids
-from webapp.api.pricing import BOOKED_BEFORE, Price, price_by
+from webapp.api.pricing import BOOKED_BEFORE, Price, Prices
 from webapp.api.problems import Problem, body_of, invalid
 from webapp.api.rate_limit import rate_limit
 from webapp.api.refusals import account_not_found, problem_of_refusal
@@ -118,8 +118,7 @@ def _charge(session: Session, items: Sequence[BatchItem], *, actor: str) -> list
         elif isinstance(outcome, ledger.LedgerRefusal):
             results.append(_refused(problem_of_refusal(outcome)))
         else:
-            entry = entry_answer(outcome.entry, external_id=item.account)
-            results.append(ChargedItemAnswer.model_construct(status=201, replayed=outcome.replayed, entry=entry))
+            results.append(charged_item_answer(outcome, external_id=item.account))
     return results
 
 
@@ -140,7 +139,7 @@ def as_spends(
     """Each item with its account and price, or why there is none; a fixed number of statements for all of them."""
     accounts = find_account_ids(session, external_ids={item.account for item in items})
     suspended = suspended_among(session, account_ids=accounts.values()) if refuse_suspended else {}
-    book = rates_in_force(session, features={item.feature for item in items if item.feature is not None})
+    prices = Prices(rates_in_force(session, features={item.feature for item in items if item.feature is not None}))
     plans = cache(partial(plans_of, session, account_ids=accounts.values()))
     spends: list[ledger.SpendItem | Problem] = []
     doubtful: list[int] = []
@@ -151,7 +150,7 @@ def as_spends(
             doubtful.append(place)
             if accounts[item.account] in suspended:
                 raise problem_of_refusal(suspended[accounts[item.account]])
-            price = price_by(book, body=item, plan=partial(_plan, plans, accounts[item.account]))
+            price = prices.price(item, plan=partial(_plan, plans, accounts[item.account]))
             refuse_stale(item)
             doubtful.pop()
         except Problem as problem:
@@ -186,8 +185,17 @@ def _as_spend(item: BatchItem, *, account_id: int, price: Price, actor: str) -> 
         metadata=item.metadata,
         pricing=price.pricing,
         occurred_at=item.occurred_at,
-        request=item.model_dump(mode="json", exclude={"idempotency_key"}),
+        request=_request_of(item),
     )
+
+
+def _request_of(item: BatchItem) -> dict[str, Any]:
+    """`model_dump(mode="json")` of the item as a single spend; without a moment all of it is JSON as it stands."""
+    if item.occurred_at is not None:
+        return item.model_dump(mode="json", exclude={"idempotency_key"})
+    request = dict(item.__dict__)
+    del request["idempotency_key"]
+    return request
 
 
 _USED = text(

@@ -166,6 +166,24 @@ def price_by(book: RateBook, *, body: Priced, plan: Callable[[], str | None]) ->
     return Price(credits=quoted.credits, quoted=quoted)
 
 
+class Prices:
+    """What many requests cost by the same rates: those that cost the same share one Price, worked out once."""
+
+    def __init__(self, book: RateBook) -> None:
+        self._book = book
+        self._known: dict[tuple[str, int], Price] = {}
+
+    def price(self, body: Priced, *, plan: Callable[[], str | None]) -> Price:
+        """`price_by` for one of the requests."""
+        rated = None if body.feature is None or body.dimensions else self._book.rate_of(body.feature)
+        if body.feature is None or rated is None or rated.pricing.variants:  # a variant may be that of a plan
+            return price_by(self._book, body=body, plan=plan)
+        terms = (body.feature, body.quantity)
+        if terms not in self._known:
+            self._known[terms] = price_by(self._book, body=body, plan=plan)
+        return self._known[terms]
+
+
 def _why_refused(refused: DimensionsRefused) -> Any:
     name = refused.dimension[:100]
     if refused.reason == "number":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import exists, select
@@ -84,7 +85,7 @@ class Quote:
     applied: Applied
     dimensions: Dimensions
 
-    @property
+    @cached_property
     def pricing(self) -> dict[str, Any]:
         pricing = {
             "rate_card_version": self.rate_card_version,

@@ -16,6 +16,10 @@ def array_text(values: Sequence[Any]) -> str:
         return "{" + ",".join(map(str, values)) + "}"
     if kinds == {datetime}:
         return '{"' + '","'.join([value.isoformat() for value in values]) + '"}'
+    if kinds == {str}:
+        return _texts(values)
+    if kinds == {bytes}:
+        return '{"\\\\x' + '","\\\\x'.join([value.hex() for value in values]) + '"}'
     if kinds == {type(None)}:
         return "{" + ",".join(["NULL"] * len(values)) + "}"
     return "{" + ",".join([(_WRITERS.get(type(value)) or _writer(value))(value) for value in values]) + "}"
@@ -24,6 +28,13 @@ def array_text(values: Sequence[Any]) -> str:
 def _writer(value: Any) -> Any:
     """Of a class made from one of those known, such as an enumeration's."""
     return next(write for kind, write in _WRITERS.items() if isinstance(value, kind))
+
+
+def _texts(values: Sequence[str]) -> str:
+    together = "".join(values)
+    if "\\" in together or '"' in together:
+        return "{" + ",".join(map(_text, values)) + "}"
+    return '{"' + '","'.join(values) + '"}'
 
 
 def _text(value: str) -> str:

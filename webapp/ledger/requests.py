@@ -1,10 +1,12 @@
 """What can be asked of the ledger in a batch: a spend and a grant, the same as one by one."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webapp.ledger.arguments import as_json, checked
+from webapp.ledger.arguments import as_json, checked, checked_column
 from webapp.ledger.fingerprints import canonical_features, fingerprint, fingerprint_of_grant
 
 
@@ -28,27 +30,53 @@ class SpendItem:
 
     def arguments(self) -> dict[str, Any]:
         """As PostgreSQL takes them, the fingerprint of the request included. Raises InvalidRequest."""
-        arguments = checked(
-            {
-                "account_id": self.account_id,
-                "amount": self.amount,
-                "idempotency_key": self.idempotency_key,
-                "actor": self.actor,
-                "feature": self.feature,
-                "quantity": self.quantity,
-                "partial": self.partial,
-                "description": self.description,
-                "reference": self.reference,
-                "metadata": as_json("metadata", self.metadata or {}),
-                "pricing": None if self.pricing is None else as_json("pricing", self.pricing),
-                "occurred_at": self.occurred_at,
-            }
-        )
+        arguments = checked({name: getattr(self, name) for name in _PLAIN})
+        arguments["metadata"] = _metadata(self)
+        arguments["pricing"] = _pricing(self)
+        arguments["fingerprint"] = self.fingerprint(arguments["occurred_at"])
+        return arguments
+
+    @staticmethod
+    def columns(items: "Sequence[SpendItem]") -> dict[str, Sequence[Any]]:
+        """The `arguments` of all items, by name the values in their order. Raises InvalidRequest if one's would."""
+        columns = {name: checked_column(name, [getattr(item, name) for item in items]) for name in _PLAIN}
+        columns["metadata"] = list(map(_metadata, items))
+        once = {id(item.pricing): item for item in items}  # many may have the very same arithmetic
+        pricings = {same: _pricing(item) for same, item in once.items()}
+        columns["pricing"] = [pricings[id(item.pricing)] for item in items]
+        moments = columns["occurred_at"]
+        columns["fingerprint"] = [item.fingerprint(moment) for item, moment in zip(items, moments, strict=True)]
+        return columns
+
+    def fingerprint(self, occurred_at: datetime | None) -> bytes:
+        """The hash that tells a repetition of this request from another one; the moment is given in UTC."""
         intent = self.request
         if intent is None:
             intent = (self.amount, self.feature, self.quantity, self.description, self.reference, self.metadata)
-        arguments["fingerprint"] = fingerprint("spend", intent, self.partial, arguments["occurred_at"])
-        return arguments
+        return fingerprint("spend", intent, self.partial, occurred_at)
+
+
+# The fields whose values go to PostgreSQL as they are.
+_PLAIN = (
+    "account_id",
+    "amount",
+    "idempotency_key",
+    "actor",
+    "feature",
+    "quantity",
+    "partial",
+    "description",
+    "reference",
+    "occurred_at",
+)
+
+
+def _metadata(item: SpendItem) -> str:
+    return as_json("metadata", item.metadata) if item.metadata else "{}"
+
+
+def _pricing(item: SpendItem) -> str | None:
+    return None if item.pricing is None else as_json("pricing", item.pricing)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,3 +130,14 @@ class GrantItem:
             }
         )
         return {**terms, **others, "fingerprint": fingerprint_of_grant(**terms)}
+
+    @staticmethod
+    def columns(items: "Sequence[GrantItem]") -> dict[str, Sequence[Any]]:
+        """The `arguments` of all items, by name the values in their order. Raises InvalidRequest if one's would.
+
+        The features of a grant are JSON: there is no array of lists of different lengths.
+        """
+        rows = [item.arguments() for item in items]
+        for row in rows:
+            row["features"] = None if row["features"] is None else json.dumps(row["features"])
+        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

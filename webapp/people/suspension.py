@@ -82,14 +82,17 @@ def is_suspended(session: Session, *, account_id: int) -> bool:
     return session.execute(_IS_SUSPENDED, {"account_id": account_id}).first() is not None
 
 
+_SUSPENDED = text(
+    "SELECT account_id, reason FROM suspensions WHERE account_id = ANY (:account_ids) AND ended_at IS NULL"
+)
+
+
 def suspended_among(session: Session, *, account_ids: Collection[int]) -> dict[int, AccountSuspended]:
     """The refusals of those of the accounts that are suspended now, in one statement."""
     if not account_ids:
         return {}
-    found = select(Suspension.account_id, Suspension.reason).where(
-        Suspension.account_id.in_(account_ids), Suspension.ended_at.is_(None)
-    )
-    return {account_id: _refusal(reason) for account_id, reason in session.execute(found)}
+    found = session.execute(_SUSPENDED, {"account_ids": list(account_ids)})
+    return {account_id: _refusal(reason) for account_id, reason in found}
 
 
 def not_suspended(account_id: int) -> ledger.Condition:

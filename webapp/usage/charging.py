@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import DBAPIError
@@ -80,9 +80,8 @@ class KeptSpend(ledger.SpendItem):
 
     kept_fingerprint: bytes
 
-    def arguments(self) -> dict[str, Any]:
-        """As PostgreSQL takes them. Raises InvalidRequest."""
-        return {**ledger.SpendItem.arguments(self), "fingerprint": self.kept_fingerprint}
+    def fingerprint(self, occurred_at: datetime | None) -> bytes:
+        return self.kept_fingerprint
 
 
 def charge_next(session: Session, *, plans_of: PlansOf, limit: int = MOST_EVENTS) -> Counter[str] | None:
