@@ -37,6 +37,9 @@ STATEMENT_TIMEOUT_MS = 30_000
 # Parameters stay out of error messages, and so out of logs: they hold people's data and hashes.
 ENGINE_OPTIONS = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5, "hide_parameters": True}
 
+AUTOCOMMIT = "AUTOCOMMIT"
+SNAPSHOT = "REPEATABLE READ"
+
 # Serialization failure and deadlock: PostgreSQL undid the work and asks for all of it again.
 REPEATABLE = ("40001", "40P01")
 ATTEMPTS = 3
@@ -144,6 +147,18 @@ def configure(app: Flask, *, database_url: str, database_owner_url: str | None) 
     restrict = make_url(database_url).username == owner
     with app.app_context():
         prepare_connections(db.engine, restrict=restrict)
+        app.extensions["engines"] = {
+            level: db.engine.execution_options(isolation_level=level) for level in (AUTOCOMMIT, SNAPSHOT)
+        }
+
+
+def engine_at(isolation_level: str) -> Engine:
+    """The application's engine with that isolation level; one pool serves all of them.
+
+    AUTOCOMMIT: each statement commits by itself. SNAPSHOT: all statements of a database transaction read one moment.
+    """
+    engine: Engine = current_app.extensions["engines"][isolation_level]
+    return engine
 
 
 def prepare_connections(engine: Engine, *, restrict: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from flask import Flask, current_app, g
-from sqlalchemy import Connection, Engine, TextClause
+from sqlalchemy import Connection, TextClause
 from sqlalchemy.engine import Result
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from webapp import clock
-from webapp.extensions import db
+from webapp.database import AUTOCOMMIT, engine_at
 from webapp.ledger.call import call_directly
 from webapp.plain_sql import plain_statement
 
@@ -82,17 +82,9 @@ def reader() -> Reader:
     """The request's Session for reading; it begins with the first who asks. `clock.now()` agrees with the ledger's."""
     found: Reader | None = g.get("reader")
     if found is None:
-        found = g.reader = Reader(_engine().connect())
+        found = g.reader = Reader(engine_at(AUTOCOMMIT).connect())
     clock.follow(found, movable=current_app.config["SANDBOX"])
     return found
-
-
-def _engine() -> Engine:
-    engine = db.engine
-    kept: tuple[Engine, Engine] | None = current_app.extensions.get("reading_engine")
-    if kept is None or kept[0] is not engine:
-        kept = current_app.extensions["reading_engine"] = engine, engine.execution_options(isolation_level="AUTOCOMMIT")
-    return kept[1]
 
 
 def close_reader() -> None:

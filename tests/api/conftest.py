@@ -17,10 +17,9 @@ from werkzeug.test import TestResponse
 from tests.api.priced_features import MakeFeature, features_of_a_test
 from tests.statements import sent_through
 from webapp import clock, ledger
-from webapp.api import unit
 from webapp.api.keys import SCOPES, create_key
 from webapp.catalog.install import install_shipped_catalog
-from webapp.database import unit_of_work
+from webapp.database import AUTOCOMMIT, unit_of_work
 
 _numbers = count(1)
 
@@ -94,7 +93,7 @@ def pass_time(app: Flask, seconds: float) -> None:
 @contextmanager
 def statements_of(app: Flask) -> Iterator[list[str]]:
     """What the API sends to PostgreSQL meanwhile, but for the look at the clock, once a second in sandbox mode only."""
-    with sent_through(app.extensions["api_engines"][unit.AUTOCOMMIT]) as seen:
+    with sent_through(app.extensions["engines"][AUTOCOMMIT]) as seen:
         yield seen
 
 

@@ -29,7 +29,7 @@ from webapp.api.kept import KeptByProcess
 from webapp.api.openapi import PREFIX, describe
 from webapp.api.problems import problem_for_status
 from webapp.api.rate_limit import RateLimit
-from webapp.api.unit import prepare_engines
+from webapp.api.unit import prepare_direct
 from webapp.extensions import csrf, db, limiter
 
 ENDPOINTS = (
@@ -63,7 +63,7 @@ def register(app: Flask) -> None:
     app.extensions["api_problem"] = problem_for_status
     with app.app_context():
         app.extensions["api_account_ids"] = AccountIds(db.engine)
-        prepare_engines(app)
+        prepare_direct(app)
     spend = next(one for one in ENDPOINTS if one.work is spends.create_spend)
     app.wsgi_app = PlainSpends(app, one=spend, path=PREFIX + spend.path)  # type: ignore[method-assign]
     if isinstance(app, APIFlask):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 from flask_babel import gettext as _
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -13,12 +13,20 @@ from sqlalchemy.orm import Session
 from webapp import clock
 from webapp.api.direct import Direct
 from webapp.api.problems import RETRY_AFTER_SECONDS, Problem
-from webapp.database import REPEATABLE, Answer, after_commit, asks_for_repetition, sqlstate, try_again
+from webapp.database import (
+    AUTOCOMMIT,
+    REPEATABLE,
+    SNAPSHOT,
+    Answer,
+    after_commit,
+    asks_for_repetition,
+    engine_at,
+    sqlstate,
+    try_again,
+)
 from webapp.extensions import db
 from webapp.ledger.call import call_directly
 
-AUTOCOMMIT = "AUTOCOMMIT"
-SNAPSHOT = "REPEATABLE READ"
 _LOCK_TIMEOUT = "55P03"
 _STATEMENT_TIMEOUT = "57014"
 _AWAY = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
@@ -36,7 +44,7 @@ def one_statement() -> Iterator[Session]:
 @contextmanager
 def one_lookup() -> Iterator[Connection]:
     """Like `one_statement`, without a Session around it: for what every request looks up first."""
-    with _engine(AUTOCOMMIT).connect() as connection:
+    with engine_at(AUTOCOMMIT).connect() as connection:
         clock.follow(connection, movable=current_app.config["SANDBOX"])
         yield connection
 
@@ -70,22 +78,14 @@ def own_units() -> Iterator[Session]:
 
 @contextmanager
 def _session(isolation_level: str) -> Iterator[Session]:
-    with Session(_engine(isolation_level)) as session:
+    with Session(engine_at(isolation_level)) as session:
         clock.follow(session, movable=current_app.config["SANDBOX"])
         yield session
 
 
-def _engine(isolation_level: str) -> Engine:
-    engine: Engine = current_app.extensions["api_engines"][isolation_level]
-    return engine
-
-
-def prepare_engines(app: Flask) -> None:
-    """The application's connections by the isolation level that a unit of work wants; one pool serves all."""
-    app.extensions["api_engines"] = {
-        level: db.engine.execution_options(isolation_level=level) for level in (AUTOCOMMIT, SNAPSHOT)
-    }
-    direct = app.extensions["api_direct"] = Direct(_engine(AUTOCOMMIT))
+def prepare_direct(app: Flask) -> None:
+    """The connections of `one_statement`, which end with those of the engine."""
+    direct = app.extensions["api_direct"] = Direct(engine_at(AUTOCOMMIT))
     event.listen(db.engine, "engine_disposed", lambda _engine: direct.close())
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from webapp import ledger
 from webapp.credits.known_versions import KnownVersions
 from webapp.credits.live import keys_of, remember, signer, version_of
-from webapp.extensions import db
+from webapp.database import AUTOCOMMIT, engine_at
 from webapp.metrics import REQUESTS
 from webapp.queue import ask
 
@@ -99,7 +99,7 @@ class QuietTicks:
     def _ask_ledger(self, account_id: int, *, mark: str) -> str | None:
         """The present version, which Redis knows from now on; None when the database did not say."""
         try:
-            with self._app.app_context(), Session(db.engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+            with self._app.app_context(), Session(engine_at(AUTOCOMMIT)) as session:
                 lasting = ledger.balance_until(session, account_id=account_id)
         except (SQLAlchemyError, ledger.LedgerRefusal) as error:
             log.warning("tick_without_ledger", error=type(error).__name__)
