@@ -11,6 +11,8 @@ from flask import Flask
 
 from tests.credits.member import Member, statements
 from webapp.admin.report_query import periods, span_of
+from webapp.admin.report_tables import names_for_page
+from webapp.database import unit_of_work
 
 __all__ = ["statements"]
 
@@ -42,6 +44,23 @@ def test_the_page_has_every_table_and_its_csv(finance: Member, sale: Member) -> 
         assert f"/admin/reports/{key}.csv?period=" in page
         assert len(table(finance, f"/admin/reports/{key}.csv")) > 1
     assert isinstance(table(finance, "/admin/reports/depletion.csv"), list)
+
+
+def test_the_page_says_names_and_csv_keys(
+    person: Callable[..., Member], finance: Member, sale: Member, shop: Flask
+) -> None:
+    sale.grant(5, "Welcome", source="sign-up")
+    sale.spend(1, feature="image")
+    german = person("finance", locale="de")
+    for reader, feature, source in ((finance, "Image", "Sign-up credits"), (german, "Bild", "Credits zur Anmeldung")):
+        page = reader.get("/admin/reports").text
+        assert f'<bdi>{feature}</bdi> <code class="s quiet" dir="ltr">image</code>' in page
+        assert f'<bdi>{source}</bdi> <code class="s quiet" dir="ltr">sign-up</code>' in page
+        assert "<bdi>=image</bdi>" in page, "which is no feature of the catalog"
+    assert "image" in {row["Feature"] for row in table(finance, "/admin/reports/features.csv")}
+    with shop.app_context(), unit_of_work() as session:
+        names = names_for_page(session)["item"]
+    assert (names["package:starter"], names["plan:pro"]) == ("Starter", "Pro")
 
 
 def test_money_in_csv_is_a_number_with_decimals(finance: Member, sale: Member) -> None:

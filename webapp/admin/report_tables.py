@@ -6,8 +6,12 @@ from typing import TypeAlias
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from webapp.account_words.naming import ROLLOVER, without_turns
 from webapp.billing.reports import Cohort, Report, Sums
+from webapp.i18n.content import translate
 
 Cell: TypeAlias = str | int | None
 
@@ -20,7 +24,8 @@ _MONEY = ("sold_minor", "recognised_minor", "breakage_minor", "refunded_minor", 
 class Column:
     """A column; money is in minor units of the report's currency.
 
-    `kind`: key (a name), time (a day or a month in ISO 8601, or a word), credits, money or number.
+    `kind`: item (a package, plan or source), feature (its key), time (a day or a month in ISO 8601, or a word),
+    credits, money or number.
     """
 
     label: object
@@ -119,7 +124,7 @@ def _money_by_item(report: Report, currency: str) -> ReportTable:
         title=_("Money by package, plan and source, in %(currency)s", currency=currency),
         lead="",
         columns=(
-            Column(label=_l("Package, plan or source"), kind="key"),
+            Column(label=_l("Package, plan or source"), kind="item"),
             *_MONEY_COLUMNS,
             Column(label=_l("Owed more than before"), kind="money"),
         ),
@@ -134,7 +139,7 @@ def _credits_by_item(report: Report) -> ReportTable:
         key="sources",
         title=_("Credits by package, plan and source"),
         lead=_("What was spent beyond all grants stands under debt."),
-        columns=(Column(label=_l("Package, plan or source"), kind="key"), *_CAME_AND_WENT),
+        columns=(Column(label=_l("Package, plan or source"), kind="item"), *_CAME_AND_WENT),
         rows=[line for line in lines if any(line[1:])],
         total=(_("Sum"), *_credits(report, "item", None)),
     )
@@ -151,7 +156,7 @@ def _by_feature(report: Report, currency: str) -> ReportTable:
         title=_("By feature"),
         lead=_("Debts that were paid, and used credits whose payment went back, stand under no feature."),
         columns=(
-            Column(label=_l("Feature"), kind="key"),
+            Column(label=_l("Feature"), kind="feature"),
             Column(label=_l("Spent")),
             Column(label=_l("Earned by use"), kind="money"),
         ),
@@ -173,6 +178,25 @@ def _depletion(cohorts: Sequence[Cohort]) -> ReportTable:
         ),
         rows=[(one.month, one.grants, one.emptied, one.median_days) for one in cohorts],
     )
+
+
+_NAMES = text(
+    "SELECT 'item', 'package:' || code, 'package', code, name FROM packages"
+    " UNION ALL SELECT 'item', 'plan:' || code, 'plan', code, name FROM plans"
+    " UNION ALL SELECT 'feature', key, 'feature', key, name FROM features"
+)
+
+
+def names_for_page(session: Session) -> dict[str, dict[str, str]]:
+    """What the keys of columns of kind item and feature are called, in the reader's language. CSV has the keys alone.
+
+    Sources that somebody else named have no other name.
+    """
+    items = {"sign-up": _("Sign-up credits"), ROLLOVER: _("Credits carried over")}
+    names = {"item": items, "feature": dict[str, str]()}
+    for column, key, kind, code, name in session.execute(_NAMES):
+        names[column][key] = without_turns(translate(kind, code, name))
+    return names
 
 
 def _time(unit: str) -> Column:

@@ -10,7 +10,7 @@ from flask_babel import lazy_pgettext
 
 from webapp import ledger
 from webapp.admin.report_query import ReportQuery, periods, read_query, time_name
-from webapp.admin.report_tables import ReportTable, tables_of
+from webapp.admin.report_tables import ReportTable, names_for_page, tables_of
 from webapp.billing.journal import CREDITS, JournalLine, journal_lines
 from webapp.billing.reports import depletion, read_days, read_report
 from webapp.config import Settings
@@ -84,6 +84,7 @@ def reports() -> ResponseReturnValue:
             currencies=[(one, one) for one in sorted({asked.currency, *currencies, *_settings().currencies})],
             periods=periods(today),
             time_name=time_name,
+            names=names_for_page(session),
         )
     return answer, 422 if asked.errors else 200
 
