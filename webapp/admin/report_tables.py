@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from webapp.account_words.naming import ROLLOVER, without_turns
 from webapp.billing.reports import Cohort, Report, Sums
 from webapp.i18n.content import translate
+from webapp.ledger.opening.line import DEFAULT_SOURCE
 
 Cell: TypeAlias = str | int | None
 
@@ -192,7 +193,17 @@ def names_for_page(session: Session) -> dict[str, dict[str, str]]:
 
     Sources that somebody else named have no other name.
     """
-    items = {"sign-up": _("Sign-up credits"), ROLLOVER: _("Credits carried over")}
+    items = {
+        "sign-up": _("Sign-up credits"),
+        "promotion": _("Campaigns"),
+        ROLLOVER: _("Credits carried over"),
+        # TRANSLATORS: Where credits came from, in a report.
+        "admin": _("Given by admins"),
+        # TRANSLATORS: Where credits came from, in a report.
+        "api": _("Given through the API"),
+        # TRANSLATORS: Where credits came from, in a report: what accounts had when they were taken over.
+        DEFAULT_SOURCE: _("Opening balances"),
+    }
     names = {"item": items, "feature": dict[str, str]()}
     for column, key, kind, code, name in session.execute(_NAMES):
         names[column][key] = without_turns(translate(kind, code, name))
