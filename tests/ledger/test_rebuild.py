@@ -1,7 +1,7 @@
 """`flask ledger rebuild`: every cached figure can be lost, and comes back from the history."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine
 
 from tests.conftest import TestServers
 from tests.ledger import full_history
+from tests.ledger.damage import past_every_guard
 from tests.ledger.database_account import DatabaseAccount
 from tests.ledger.full_history import BOUGHT, END, GIVEN, OPEN, REPAYING
 from webapp.database import sqlalchemy_url
@@ -19,8 +20,10 @@ from webapp.ledger.verify import verify
 
 
 @pytest.fixture(scope="module")
-def account(clocked_engine: Engine) -> DatabaseAccount:
-    return full_history.live(clocked_engine)
+def account(clocked_servers: TestServers, clocked_engine: Engine) -> Iterator[DatabaseAccount]:
+    account = full_history.live(clocked_engine)
+    with past_every_guard(clocked_servers, account_id=account.account_id):
+        yield account
 
 
 def rebuilt(servers: TestServers, account: DatabaseAccount, *, write: bool = False) -> list[Rebuilt]:

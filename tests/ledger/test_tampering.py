@@ -9,6 +9,7 @@ from sqlalchemy import Engine, create_engine
 
 from tests.conftest import TestServers, _new_database
 from tests.ledger.asking import HOUR, T0
+from tests.ledger.damage import past_every_guard
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
 from webapp.ledger.fingerprints import fingerprint_of_grant
@@ -37,8 +38,7 @@ def account(clocked_engine: Engine) -> DatabaseAccount:
 @pytest.fixture
 def tamper(clocked_servers: TestServers, account: DatabaseAccount) -> Iterator[Tamper]:
     """Run a statement as a superuser with all triggers off; `$` stands for the account's id."""
-    with psycopg.connect(clocked_servers.superuser_url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
+    with past_every_guard(clocked_servers, account_id=account.account_id) as connection:
 
         def run(statement: str) -> None:
             changed = connection.execute(statement.replace("$", str(account.account_id)))  # type: ignore[arg-type]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from sqlalchemy import Engine
 
 from tests.conftest import TestServers
 from tests.ledger import full_history
+from tests.ledger.damage import past_every_guard
 from tests.ledger.database_account import DatabaseAccount
 from tests.ledger.test_tampering import Tamper, findings
 
@@ -20,8 +20,7 @@ def tried(clocked_engine: Engine) -> DatabaseAccount:
 
 @pytest.fixture
 def tamper(clocked_servers: TestServers, tried: DatabaseAccount) -> Iterator[Tamper]:
-    with psycopg.connect(clocked_servers.superuser_url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
+    with past_every_guard(clocked_servers, account_id=tried.account_id) as connection:
 
         def run(statement: str) -> None:
             changed = connection.execute(statement.replace("$", str(tried.account_id)))  # type: ignore[arg-type]

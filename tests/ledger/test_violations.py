@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from tests.conftest import TestServers
 from tests.ledger import full_history
+from tests.ledger.damage import past_every_guard
 from tests.ledger.database_account import DatabaseAccount
 
 
@@ -19,9 +20,8 @@ def account(clocked_engine: Engine) -> DatabaseAccount:
 
 
 @pytest.fixture
-def superuser(clocked_servers: TestServers) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(clocked_servers.superuser_url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
+def superuser(clocked_servers: TestServers, account: DatabaseAccount) -> Iterator[psycopg.Connection]:
+    with past_every_guard(clocked_servers, account_id=account.account_id) as connection:
         yield connection
 
 
