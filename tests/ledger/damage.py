@@ -1,12 +1,14 @@
 """Damaging an account past every guard, and taking it away afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from tests.conftest import TestServers
+
+Tamper = Callable[[str], None]
 
 _TABLES = """
     SELECT format('%I.%I', c.table_schema, c.table_name)
@@ -26,3 +28,15 @@ def past_every_guard(servers: TestServers, *, account_id: int) -> Iterator["psyc
         yield connection
         for (table,) in connection.execute(_TABLES).fetchall():
             connection.execute(f"DELETE FROM {table} WHERE account_id = {account_id}".encode())
+
+
+@contextmanager
+def tampering(servers: TestServers, *, account_id: int) -> Iterator[Tamper]:
+    """Runs a statement past every guard; `$` stands for the account's id, and some row has to change."""
+    with past_every_guard(servers, account_id=account_id) as connection:
+
+        def run(statement: str) -> None:
+            changed = connection.execute(statement.replace("$", str(account_id)).encode())
+            assert changed.rowcount
+
+        yield run

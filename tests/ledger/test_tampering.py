@@ -1,6 +1,6 @@
 """Whoever changes history past every guard is found out: the verifier names the account and the entry."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -9,14 +9,12 @@ from sqlalchemy import Engine, create_engine
 
 from tests.conftest import TestServers, _new_database
 from tests.ledger.asking import HOUR, T0
-from tests.ledger.damage import past_every_guard
+from tests.ledger.damage import Tamper, tampering
 from tests.ledger.database_account import DatabaseAccount
 from webapp.database import sqlalchemy_url
 from webapp.ledger.fingerprints import fingerprint_of_grant
 from webapp.ledger.proof.facts import Finding
 from webapp.ledger.verify import verify
-
-Tamper = Callable[[str], None]
 
 # The history that is tampered with.
 GRANT, SECOND_GRANT, SPEND, REFUND, EXPIRE, REVOKE, LAST = 1, 2, 3, 4, 5, 6, 7
@@ -37,14 +35,8 @@ def account(clocked_engine: Engine) -> DatabaseAccount:
 
 @pytest.fixture
 def tamper(clocked_servers: TestServers, account: DatabaseAccount) -> Iterator[Tamper]:
-    """Run a statement as a superuser with all triggers off; `$` stands for the account's id."""
-    with past_every_guard(clocked_servers, account_id=account.account_id) as connection:
-
-        def run(statement: str) -> None:
-            changed = connection.execute(statement.replace("$", str(account.account_id)))  # type: ignore[arg-type]
-            assert changed.rowcount
-
-        yield run
+    with tampering(clocked_servers, account_id=account.account_id) as tamper:
+        yield tamper
 
 
 def findings(account: DatabaseAccount) -> list[Finding]:

@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from tests.conftest import TestServers
 from tests.ledger import full_history
-from tests.ledger.damage import past_every_guard
+from tests.ledger.damage import Tamper, tampering
 from tests.ledger.database_account import DatabaseAccount
-from tests.ledger.test_tampering import Tamper, findings
+from tests.ledger.test_tampering import findings
 
 
 @pytest.fixture
@@ -20,13 +20,8 @@ def tried(clocked_engine: Engine) -> DatabaseAccount:
 
 @pytest.fixture
 def tamper(clocked_servers: TestServers, tried: DatabaseAccount) -> Iterator[Tamper]:
-    with past_every_guard(clocked_servers, account_id=tried.account_id) as connection:
-
-        def run(statement: str) -> None:
-            changed = connection.execute(statement.replace("$", str(tried.account_id)))  # type: ignore[arg-type]
-            assert changed.rowcount
-
-        yield run
+    with tampering(clocked_servers, account_id=tried.account_id) as tamper:
+        yield tamper
 
 
 def test_an_account_that_has_been_through_everything_has_no_findings(tried: DatabaseAccount) -> None:

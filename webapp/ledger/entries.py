@@ -44,11 +44,11 @@ class Entry:
 
     @classmethod
     def of(cls, row: RowMapping) -> "Entry":
-        return cls(**{name: row[name] for name in ENTRY_FIELDS})
+        return cls.of_values(row[name] for name in ENTRY_FIELDS)
 
     @classmethod
     def of_values(cls, values: Iterable[Any]) -> "Entry":
-        """The same of the values of ENTRY_FIELDS in their order; a third of the time, for a thousand at once."""
+        """The same of the values of ENTRY_FIELDS in their order; past the initializer, which is slow."""
         entry = object.__new__(cls)
         entry.__dict__.update(zip(ENTRY_FIELDS, values, strict=True))
         return entry
